@@ -19,6 +19,7 @@ from poise.cli.options import (
     TrainingOptions,
 )
 from poise.errors import InputError
+from poise.notes import forget_notes
 from poise.zoo import build
 
 MAX_PER_FLAG = 1.6
@@ -87,7 +88,7 @@ def test_a_flag_of_a_group_is_a_flag_of_the_command():
 
 def test_flags_that_were_given_are_told_as_typed():
     assert given(EvalRunOptions()) == {}
-    running = EvalRunOptions(device="cpu", workers=0, flip=False, pad_batches=True)
+    running = EvalRunOptions(device="cpu", workers=0, no_flip=True, pad_batches=True)
     assert given(running) == {"--device": "cpu", "--no-flip": True, "--workers": 0, "--pad-batches": True}
     assert list(given(BoxOptions(boxes="gt"), RescoringOptions(oks_nms="off"))) == ["--boxes", "--oks-nms"]
 
@@ -96,9 +97,27 @@ def test_settings_are_those_of_the_flags_and_the_models_where_none_is_given():
     model = build("poise_t_coco_64x64")
     settings = FlipRunOptions(device="cpu", precision="fp32").settings_for(model)
     assert (settings.flip, settings.batch, settings.workers, settings.precision) == (True, 32, 2, "fp32")
-    settings = FlipRunOptions(device="cpu", flip=False, batch=3, workers=0).settings_for(model)
+    settings = FlipRunOptions(device="cpu", no_flip=True, batch=3, workers=0).settings_for(model)
     assert (settings.flip, settings.batch, settings.workers) == (False, 3, 0)
-    assert not FlipRunOptions(device="cpu", flip=False).settings_for(model, flip=True).flip
+    assert not FlipRunOptions(device="cpu", no_flip=True).settings_for(model, flip=True).flip
+
+
+def test_a_flip_test_that_is_asked_for_is_made_or_refused_and_never_left_out_without_a_word():
+    blaze = build("blazepose_landmark_lite")
+    assert not FlipRunOptions(device="cpu").settings_for(blaze).flip, "as the release does"
+    assert FlipRunOptions(device="cpu", flip=True).settings_for(blaze).flip
+    for name in ("blazepose_detector", "rtmo_s"):
+        with pytest.raises(InputError, match=r"without a flip test.*leave out --flip"):
+            FlipRunOptions(device="cpu", flip=True).settings_for(build(name))
+        assert not FlipRunOptions(device="cpu").settings_for(build(name)).flip
+
+
+def test_bfloat16_that_changes_nothing_is_told(capsys):
+    forget_notes()
+    settings = FlipRunOptions(device="cpu", precision="bf16").settings_for(build("blazepose_landmark_lite"))
+    assert settings.precision == "fp32"
+    assert "always computes in fp32, so --precision bf16 (precision=) changes nothing of it" in capsys.readouterr().err
+    assert FlipRunOptions(device="cpu", precision="bf16").settings_for(build("poise_t_coco_64x64")).precision == "bf16"
 
 
 def test_poses_are_scored_as_the_release_does_but_for_what_flags_say():

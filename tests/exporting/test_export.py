@@ -74,12 +74,15 @@ def test_a_file_finds_what_its_model_finds(ending, flip, model, image, tmp_path)
     assert type(loaded) is TopDown
     assert loaded.skeleton == model.skeleton
     assert loaded.codec == model.codec
-    right, found = (Predictor(one, flip=flip)(image, boxes=BOXES) for one in (model, loaded))
+    right, found = (Predictor(one, flip=own)(image, boxes=BOXES) for one, own in ((model, flip), (loaded, False)))
     assert torch.allclose(found.xy, right.xy, atol=0.01)
     assert torch.allclose(found.score, right.score, atol=1e-3)
     assert loaded.flip is not flip, "a file with both views needs no second flip test"
-    other = Predictor(loaded, flip=flip, runtime="openvino")(image, boxes=BOXES[:1])
+    other = Predictor(loaded, flip=False, runtime="openvino")(image, boxes=BOXES[:1])
     assert torch.allclose(other.xy, right.xy[:1], atol=0.01)
+    if flip:
+        with pytest.raises(InputError, match=r"exported with the flip test and does it by itself; leave out --flip"):
+            InferenceSettings.of(loaded, flip=True)
 
 
 def test_the_metadata_says_what_a_file_is_and_how_far_from_its_model(model, tmp_path):

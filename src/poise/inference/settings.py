@@ -8,6 +8,7 @@ import torch
 from poise.errors import InputError
 from poise.models.base import ImageModel
 from poise.models.device import Precision, choose_device, choose_precision
+from poise.notes import note
 from poise.runtimes.choice import TORCH, Choice, choose_runtime
 from poise.weights.exported_file import ExportedNetwork
 
@@ -79,4 +80,14 @@ class InferenceSettings:
         by = choose_runtime(runtime, chosen.type)
         if isinstance(model.network, ExportedNetwork):
             model.network.use(by)
-        return cls(chosen, choose_precision(precision, chosen), use_flip, views, workers, pad_batches, by, pixels)
+            if use_flip:
+                model.network.check_flip()
+        return cls(chosen, _precision(model, precision, chosen), use_flip, views, workers, pad_batches, by, pixels)
+
+
+def _precision(model: ImageModel, name: str | None, device: torch.device) -> Precision:
+    """The precision of a model; one that always computes in float32 says so where another is asked for."""
+    found = choose_precision(name, device)
+    if model.exact and name == "bf16":
+        note(f"{model.card.name} always computes in fp32, so --precision bf16 (precision=) changes nothing of it")
+    return "fp32" if model.exact else found

@@ -89,12 +89,14 @@ class ImageModel(Model):
         finds_boxes: Whether it finds boxes with scores of their own, which are evaluated too.
         config: Thresholds, NMS and scores of models that find boxes; others have none.
         default_batch: Default number of views in a batch: of one person each, or of whole images.
+        exact: Whether its network always computes in float32, whatever precision is asked for.
     """
 
     takes_boxes: ClassVar[bool] = False
     finds_boxes: ClassVar[bool] = False
     config: Any
     default_batch: ClassVar[int] = 4
+    exact: ClassVar[bool] = False
 
     @property
     def no_keypoints(self) -> str:

@@ -50,6 +50,7 @@ class BlazeDetector(BoxFinder, ImageModel):
     preprocess_type = Normalization
     finds_boxes: ClassVar[bool] = True
     default_batch: ClassVar[int] = 8
+    exact: ClassVar[bool] = True
 
     def __init__(
         self, network: DetectorNet | nn.Module, preprocess: Normalization, card: Card, config: BlazeDetecting | None = None
@@ -79,7 +80,7 @@ class BlazeDetector(BoxFinder, ImageModel):
         Raises:
             InputError: Always.
         """
-        raise InputError(f"{self.card.name} is used as it was published, without a flip test; leave it out")
+        raise InputError(f"{self.card.name} is used as it was published, without a flip test; leave out --flip (flip=)")
 
     def settings_text(self) -> dict[str, str]:
         """The lowest score."""

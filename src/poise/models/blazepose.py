@@ -75,6 +75,7 @@ class BlazePose(TopDown):
     kind = "blazepose"
     runtime_parts = (Part(method="keypoint_outputs"), Part(), Part("detector"))
     default_batch: ClassVar[int] = 16
+    exact: ClassVar[bool] = True
 
     preprocess_type = BlazePreprocess
 

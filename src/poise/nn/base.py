@@ -25,10 +25,12 @@ class Readout(nn.Module):
 
     def __init__(self, cells: Size, lengths: tuple[int, ...]) -> None:
         super().__init__()
+        self.cells = cells
         self.vectors = nn.ModuleList(nn.Linear(cells[0] * cells[1], length) for length in lengths)
 
     def forward(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k n"]:
         """The concatenated vectors of each keypoint."""
+        check_cells(maps, self.cells, "the readout of vectors")
         flat = maps.flatten(2)
         return torch.cat([layer(flat) for layer in self.vectors], dim=2)
 
@@ -136,6 +138,44 @@ def check_size(size: Size, multiple: int, what: str) -> None:
         f"{what} takes views whose height and width are multiples of {multiple}, not {size[0]}x{size[1]} (height x width); "
         f"the nearest: {' or '.join(f'{h}x{w}' for h, w in nearest_sizes(size, multiple))}"
     )
+
+
+def check_view(images: Float[Tensor, "b 3 h w"], size: Size, what: str) -> None:
+    """Refuse views of another size than the one that a network takes.
+
+    Args:
+        images: The views.
+        size: Their size (h, w).
+        what: The network, for the message.
+
+    Raises:
+        InputError: Another size.
+    """
+    height, width = images.shape[-2:]
+    if (height, width) != size:
+        raise InputError(
+            f"{what} takes views of {size[0]}x{size[1]} pixels alone (height x width), not {height}x{width}; cut or resize "
+            "them to that size"
+        )
+
+
+def check_cells(maps: Feature, cells: Size, what: str) -> None:
+    """Refuse maps of views of another size than the one that a part of a network was made for.
+
+    Args:
+        maps: What it reads.
+        cells: Their size (h, w).
+        what: The part, for the message.
+
+    Raises:
+        InputError: Another size.
+    """
+    height, width = maps.shape[-2:]
+    if (height, width) != cells:
+        raise InputError(
+            f"{what} reads maps of {cells[0]}x{cells[1]} cells alone (height x width), and these views give {height}x{width}; "
+            "cut or resize them to the size that the network was made for (`model.codec.size`)"
+        )
 
 
 def nearest_sizes(size: Size, multiple: int) -> Sequence[Size]:

@@ -68,13 +68,17 @@ class ExportedNetwork(nn.Module):
 
     Args:
         path: The file.
-        export: How the graph was made: `colours`, `raw` (number of outputs of the network), `bf16`.
+        export: How the graph was made: `colours`, `raw` (number of outputs of the network), `precision`, `flip`.
+
+    Attributes:
+        flips: Whether it averages with the mirrored views by itself.
     """
 
     def __init__(self, path: Path, export: Mapping[str, Any]) -> None:
         super().__init__()
         self.path, self.count = path, int(export["raw"])
         self.bf16 = export["precision"] == "bf16"
+        self.flips = bool(export["flip"])
         self.colours = None if export["colours"] is None else Colours(**export["colours"])
         self.engine = _engine(path)
         self._session: Session | None = None
@@ -95,6 +99,15 @@ class ExportedNetwork(nn.Module):
         if choice.asked and able[0] is not self.engine:
             self.engine, self._session = able[0], None
         choice.engines[:] = [self.engine]
+
+    def check_flip(self) -> None:
+        """Refuse a second flip test, which would give the same and take twice the time.
+
+        Raises:
+            InputError: The file averages with the mirrored views by itself.
+        """
+        if self.flips:
+            raise InputError(f"{self.path} was exported with the flip test and does it by itself; leave out --flip (flip=)")
 
     def run(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """The outputs of the network, float32.

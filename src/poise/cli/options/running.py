@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from tyro.conf import FlagCreatePairsOff
+
 from poise.cli.options.types import Name, Number
 
 if TYPE_CHECKING:
@@ -85,13 +87,17 @@ class FlipOptions(InferenceOptions):
     """How the model is run.
 
     Attributes:
-        flip: Average with the mirrored view (flip test), where the model does that; twice the time of the network.
+        flip: Average with the mirrored view (flip test), also where the model's release does not; by default as it does.
+        no_flip: Leave out the flip test: half the time of the network.
     """
 
-    flip: bool = True
+    flip: FlagCreatePairsOff[bool] = False
+    no_flip: FlagCreatePairsOff[bool] = False
 
     def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {"flip": None if self.flip else False}
+        settings = super()._settings()
+        without = settings.pop("no_flip")
+        return settings | {"flip": False if without else self.flip or None}
 
 
 @dataclass(frozen=True, kw_only=True)

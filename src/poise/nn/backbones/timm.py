@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from poise.dims import Size
 from poise.errors import InputError, MissingExtra, ReadError, UnknownName
 from poise.machine import answers
-from poise.nn.base import Backbone, Feature
+from poise.nn.base import Backbone, Feature, check_view
 
 
 @final
@@ -41,6 +41,7 @@ class TimmBackbone(Backbone):
 
     def __init__(self, name: str, size: Size | None = None, *, pretrained: bool = False, last: bool = False) -> None:
         super().__init__()
+        self.name, self.size = name, size
         tokens = _last_tokens(name, size, pretrained) if last else None
         self.body = _features(name, size, pretrained) if tokens is None else tokens
         info: Any = self.body.feature_info
@@ -57,7 +58,12 @@ class TimmBackbone(Backbone):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
         """The model's feature maps, channels first."""
-        features: list[Tensor] = self.body(images)[self.first :]
+        try:
+            features: list[Tensor] = self.body(images)[self.first :]
+        except AssertionError:  # so timm refuses views of another size
+            if self.size is not None:
+                check_view(images, self.size, self.name)
+            raise
         return [f.permute(0, 3, 1, 2) for f in features] if self._last else list(features)
 
     def converted(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

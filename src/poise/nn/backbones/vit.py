@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.nn.base import Backbone, Feature, check_size
+from poise.nn.base import Backbone, Feature, check_size, check_view
 
 PATCH = 16
 """Side of a patch, pixels; also the stride of the map."""
@@ -172,6 +172,7 @@ class ViT(Backbone):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Feature]:
         """The map of the last tokens; with experts one map for each of them, in their order."""
+        check_view(images, (self.cells[0] * PATCH, self.cells[1] * PATCH), "this ViT")
         tokens = self.patch_embed(images).flatten(2).transpose(1, 2) + self.pos_embed
         return [self._map(tokens, expert) for expert in self.experts]
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from poise.nn.base import check_view
 from poise.nn.blaze.layers import BlazeUnit, Maps, convolutions, depthwise, doubled, pointwise, units
 from poise.nn.blaze.trunk import BlazeTrunk, TrunkSize
 
@@ -116,7 +117,11 @@ class DetectorNet(nn.Module):
 
         Returns:
             x, y, width, height and x, y of four keypoints, pixels of the view from the anchor's centre; logits of a person.
+
+        Raises:
+            InputError: Views of another size than 224x224.
         """
+        check_view(images, (SIDE, SIDE), "BlazePose's detector")
         boxes, scores = self.head(self.backbone(images))
         return boxes, scores
 

@@ -7,6 +7,7 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from poise.nn.base import check_view
 from poise.nn.blaze.detector import DetectorNet
 from poise.nn.blaze.layers import BlazeUnit, Maps, MatrixProduct, NarrowConv, convolutions, doubled, units
 from poise.nn.blaze.trunk import BlazeTrunk, TrunkSize
@@ -178,16 +179,26 @@ class LandmarkNet(nn.Module):
             probability (b, 1) that there is a person; logits (b, 1, 256, 256) of who the person is; logits (b, k, 64, 64) of
             heatmaps; world landmarks (b, 3 k): x, y, z in metres.
         """
-        outputs: LandmarkOutputs = self.head(self.backbone(images))
+        outputs: LandmarkOutputs = self.head(self.maps(images))
         return outputs
 
     def keypoint_outputs(
         self, images: Float[Tensor, "b 3 h w"]
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b 1"], Float[Tensor, "b k hh ww"]]:
         """Landmarks, presence and heatmaps, as `forward` gives them; the other heads are not run."""
-        maps = self.backbone(images)
+        maps = self.maps(images)
         pyramid = self.head.pyramid(maps)
         return (*self.head.found(self.head.regression(pyramid, maps)), self.head.heatmap(pyramid))
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> list[Maps]:
+        """The trunk's maps.
+
+        Raises:
+            InputError: Views of another size than 256x256.
+        """
+        check_view(images, (SIDE, SIDE), "BlazePose's landmark network")
+        found: list[Maps] = self.backbone(images)
+        return found
 
     def release_order(self) -> list[nn.Conv2d]:
         """The convolutions in the order in which the official file executes them."""

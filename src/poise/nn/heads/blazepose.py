@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from poise.dims import Size
-from poise.nn.base import Feature
+from poise.nn.base import Feature, check_cells
 from poise.nn.heads.blazepose_wang import WIDTH, KeypointMaps, PyramidHead, RegressionHead
 
 
@@ -24,6 +24,7 @@ class KeypointNumbers(nn.Module):
 
     def __init__(self, channels: int, keypoints: int, numbers: int, cells: Size) -> None:
         super().__init__()
+        self.cells = cells
         self.final = nn.Conv2d(channels, keypoints * numbers, cells)
         self.numbers = numbers
         with torch.no_grad():
@@ -34,6 +35,7 @@ class KeypointNumbers(nn.Module):
 
     def forward(self, x: Feature) -> Float[Tensor, "b k n"]:
         """The numbers."""
+        check_cells(x, self.cells, "BlazePose's regression")
         out: Tensor = self.final(x)
         return out.reshape(out.shape[0], -1, self.numbers)
 

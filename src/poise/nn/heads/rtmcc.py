@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poise.dims import Size
-from poise.nn.base import Feature, Head
+from poise.nn.base import Feature, Head, check_cells
 from poise.nn.conv_unit import ConvUnit
 from poise.nn.gated_attention import GatedAttention, ScaleNorm
 from poise.nn.necks.pafpn import PAFPN
@@ -65,6 +65,7 @@ class RTMCCHead(Head):
 
     def __init__(self, channels: int, outputs: int, cells: Size, lengths: tuple[int, ...]) -> None:
         super().__init__()
+        self.cells = cells
         self.final = nn.Conv2d(channels, outputs, KERNEL, padding=KERNEL // 2)
         nn.init.normal_(self.final.weight, std=0.001)
         nn.init.zeros_(self.final.bias)  # type: ignore[arg-type]  # a Conv2d's bias may be None; not here
@@ -73,6 +74,7 @@ class RTMCCHead(Head):
 
     def forward(self, features: list[Feature]) -> Float[Tensor, "b k n"]:
         """The vectors of each keypoint, x then y."""
+        check_cells(features[-1], self.cells, "RTMPose's head")
         output: Tensor = self.bins(self.mlp(self.final(features[-1]).flatten(2)))
         return output
 
@@ -92,6 +94,7 @@ class RTMWHead(Head):
 
     def __init__(self, channels: tuple[int, ...], outputs: int, cells: Size, lengths: tuple[int, ...]) -> None:
         super().__init__()
+        self.cells = cells
         *_, fine, coarse = channels
         half = TOKEN // 2
         self.neck = PAFPN(channels)
@@ -104,6 +107,7 @@ class RTMWHead(Head):
 
     def forward(self, features: list[Feature]) -> Float[Tensor, "b k n"]:
         """The vectors of each keypoint, x then y."""
+        check_cells(features[-1], self.cells, "RTMW's head")
         *_, fine, coarse = self.neck(features)
         enlarged = torch.cat((self.conv_dec(functional.pixel_shuffle(coarse, 2)), fine), dim=1)
         tokens = (self.mlp(self.final(coarse).flatten(2)), self.mlp2(self.fine["final"](enlarged).flatten(2)))
