@@ -184,6 +184,41 @@ def test_blazepose_and_its_detector_are_files_of_their_own(image, tmp_path):
             assert torch.allclose(one, other, atol=1e-3)
 
 
+def test_rtmo_finds_the_same_people_from_its_file(image, tmp_path):
+    torch.manual_seed(0)
+    model = build("rtmo_t_64x64").eval()
+    for layer in model.network.head.head_module.out_cls:
+        torch.nn.init.normal_(layer.weight, std=10.0)
+        torch.nn.init.zeros_(layer.bias)  # some cells are people
+    made = export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model))
+    right, found = (Predictor(one)(image) for one in (model, load(made.path)))
+    assert len(right) > 1
+    torch.testing.assert_close(found.pose_score, right.pose_score, atol=1e-4, rtol=0)
+    right, found = (one[one.boxes.sum(dim=1).argsort()] for one in (right, found))  # scores of nearly the same order may swap
+    for name in ("boxes", "xy", "score"):
+        torch.testing.assert_close(getattr(found, name), getattr(right, name), atol=0.05, rtol=0)
+    bare = export(model, tmp_path / "n.onnx", exporting=Exporting(decode=False), views=drawn_views(model))
+    with pytest.raises(CheckpointError, match="--no-decode"):
+        load(bare.path)
+
+
+def test_rtmdet_finds_the_same_boxes_from_its_file(image, tmp_path):
+    torch.manual_seed(0)
+    model = build("rtmdet_nano_64x64").eval()
+    for layer in (*model.network.head.rtm_cls, *model.network.head.rtm_reg):
+        torch.nn.init.normal_(layer.weight, std=0.5)
+    made = export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model))
+    each = []
+    for one in (model, load(made.path)):
+        views = one.views(image)
+        with torch.inference_mode():
+            each.append(one.joined_boxes(views, one.boxes(views.views[0][None], [(views, 0)], flip=False)))
+    right, found = each
+    assert len(right.boxes) > 3
+    torch.testing.assert_close(found.boxes, right.boxes, atol=0.01, rtol=0)
+    torch.testing.assert_close(found.score, right.score, atol=1e-4, rtol=0)
+
+
 def test_commands_take_an_exported_file_as_they_take_a_model_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poise.scenes import Scenes
+
 LEAST_TOLERANCE = 2e-5
 
 
@@ -125,3 +127,16 @@ def flat(answer: Any) -> list[Tensor]:
     if isinstance(answer, Tensor):
         return [answer]
     return [tensor for part in (answer.values() if isinstance(answer, dict) else answer) for tensor in flat(part)]
+
+
+def one_view(xy: torch.Tensor, visible: torch.Tensor, size: tuple[int, int]) -> Scenes:
+    """People of one view of that size (h, w), large enough to be learnt; keypoints in pixels."""
+    low, high = xy.amin(dim=1), xy.amax(dim=1)
+    return Scenes(
+        xy=xy.float(),
+        visible=visible.long(),
+        boxes=torch.cat((low, high), dim=1).float(),
+        extent=torch.full((len(xy),), 1e3),
+        scene=torch.zeros(len(xy), dtype=torch.int64),
+        ignore=torch.zeros(1, *size, dtype=torch.bool),
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from poise.codecs.centre_regression import offset_loss
+from poise.codecs.centre_regression import CentreRegression, offset_loss
 from poise.codecs.centre_targets import Centres, LabelledCells, centre_offsets, draw_windows, heat_error
 from poise.decoding.centre_poses import CentreConfig, heat_at, kept_poses, people_by_centres, posemap, proposed_poses
 from poise.decoding.scene_maps import unflipped_offsets
@@ -12,7 +12,7 @@ from poise.models.disentangled import links_of, torso_of
 from poise.nn.rescore import RescoreNet, pose_features
 from poise.skeletons import COCO17
 
-from .replay import by_rule
+from .replay import by_rule, one_view
 
 STRIDE = 4
 
@@ -49,6 +49,25 @@ def test_targets_are_those_of_the_release(golden_arrays):
     offsets, weight = centre_offsets(keypoints, centres, shape, radius=4)
     close(offsets[0], golden_arrays["target_offset"])
     close(weight[0], golden_arrays["target_offset_weight"])
+
+
+@pytest.mark.golden("functions/b03_*.npz")
+def test_a_codec_read_by_mmposes_rule_learns_mmposes_targets(golden_arrays):
+    joints = torch.from_numpy(golden_arrays["joints"])[:, :-1]
+    h, w = golden_arrays["target_heatmap"].shape[1:]
+    scenes = one_view(joints[..., :2] * STRIDE, joints[..., 2], (h * STRIDE, w * STRIDE))
+    codec = CentreRegression(joints.shape[1], centres=CentreConfig(rule="mmpose"))
+    heat, offsets = codec.split(codec.encode(scenes))
+    cells, centres = codec._labels(scenes)
+    _, weight = centre_offsets(cells, centres, (1, h, w), radius=codec.radius)
+    expected = golden_arrays["mm_enc_heatmaps"]  # of two keypoints and of the roots
+    known = [int((heat[0, :-1] - torch.from_numpy(own)).abs().amax(dim=(1, 2)).argmin()) for own in expected[:-1]]
+    close(heat[0, [*known, -1]], expected)
+    _, drawn = codec._heat(scenes, cells, centres)
+    close(drawn[0, [*known, -1]], golden_arrays["mm_enc_heatmap_weights"])
+    moved = golden_arrays["mm_enc_displacements"]  # those of the first keypoints, to the keypoint
+    close(-offsets[0, : len(moved)], moved)
+    close(weight[0, : len(moved)], golden_arrays["mm_enc_displacement_weights"])
 
 
 @pytest.mark.golden("functions/b03_*.npz")

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from poise.codecs.associative import AssociativeEmbedding
 from poise.codecs.centre_targets import heat_error
 from poise.decoding.blur import blur_maps, blurred_extremes
 from poise.decoding.tags import TagConfig, filled, grouping_order, match_tags, people_by_tags, stepped, tag_candidates
 from poise.decoding.taylor import UDP_LOG_MAX, UDP_LOG_MIN, mmpose_udp_taylor_step
 from poise.losses.tags import tag_losses
 from poise.skeletons import COCO17
+
+from .replay import one_view
 
 VARIANTS = {
     "hh": {},
@@ -97,6 +100,19 @@ def test_people_are_read_by_udp_as_in_mmpose_and_the_rest_on_the_logarithms_that
     size = np.array(heat.shape[:0:-1])
     np.testing.assert_allclose(whole[..., :2] * (STRIDE * size - 1) / (size - 1), golden_arrays["mm_udp_keypoints"], atol=1e-3)
     np.testing.assert_allclose(whole[..., 2], golden_arrays["mm_udp_scores"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.golden("functions/b01_*.npz")
+def test_a_codec_grouped_by_mmposes_rule_learns_tags_at_mmposes_cells(golden_arrays):
+    if "enc_indices" not in golden_arrays:
+        pytest.skip("this file has no encoder")
+    (keypoints, h, w), xy = golden_arrays["det"].shape, torch.from_numpy(golden_arrays["enc_keypoints"])
+    visible = torch.from_numpy(golden_arrays["enc_visible"])
+    scenes = one_view(xy, visible, (h * STRIDE, w * STRIDE))
+    cells = AssociativeEmbedding(keypoints, cell=STRIDE, grouping=TagConfig(rule="mmpose"))._cells(scenes)
+    index, flag = golden_arrays["enc_indices"][..., 0], golden_arrays["enc_indices"][..., 1] > 0
+    np.testing.assert_array_equal(cells.inside, flag)
+    np.testing.assert_array_equal((cells.xy[..., 1] * w + cells.xy[..., 0])[cells.inside], index[flag])
 
 
 @pytest.mark.golden("functions/b02_*.npz")

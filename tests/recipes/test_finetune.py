@@ -21,6 +21,7 @@ from poise.recipes.finetune import (
     start_model,
 )
 from poise.skeletons import COCO17, QUADRUPED
+from poise.weights.cache import model_place
 from poise.weights.model_file import load, save
 
 from .finetuned import finetuned
@@ -362,3 +363,24 @@ def test_a_map_without_a_start_is_told(animals, tmp_path, capsys):
     assert "--map analogies changes nothing" in said
     assert said.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_published_model_starts_one_of_the_users_own_keypoints_with_their_rows_by_name(animals, tmp_path, monkeypatch):
+    monkeypatch.setenv("POISE_HOME", str(tmp_path / "home"))
+    name = "rtmpose_t_coco_64x64"
+    published = start_model(name)
+    with torch.no_grad():
+        published.network.head.final.weight.normal_(generator=torch.Generator().manual_seed(0))
+    save(published, model_place(name))
+    words = ["train", "own", "--annotations", animals / "annotations.json", "--images", animals / "images"]
+    words += ["--model", name, "--start", name, "--steps", "1", "--batch", "4", "--rate", "1e-9", "--logger", "none"]
+    assert main([str(word) for word in (*words, "--out", tmp_path / "run")]) == 0
+    made = load(tmp_path / "run" / "model.safetensors")
+    assert made.skeleton.keypoints == QUADRUPED.keypoints
+    old, new = (model.network.head for model in (published, made))
+    kept = [key for key in QUADRUPED.keypoints if key in COCO17.keypoints]
+    assert "nose" in kept
+    for key in kept:
+        rows = new.final.weight[QUADRUPED.index(key)], old.final.weight[COCO17.index(key)]
+        torch.testing.assert_close(*rows, atol=1e-4, rtol=0)
+    torch.testing.assert_close(new.bins.gau.uv.weight, old.bins.gau.uv.weight, atol=1e-4, rtol=0)

@@ -8,10 +8,13 @@ from poise.recipes.hrnet import hrnet
 from poise.recipes.lpn import lpn
 from poise.recipes.multistage import mspn, rsn
 from poise.recipes.regression import integral, regression
+from poise.recipes.rtmpose import rtmpose
 from poise.recipes.simcc import simcc
 from poise.recipes.simple_baselines import simple_baseline
 from poise.recipes.udp import udp, udp_aid
+from poise.recipes.vitpose import vitpose
 from poise.skeletons import COCO17
+from poise.training.optim import build, factor
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +115,42 @@ def test_dark_and_udp_train_each_network_as_its_paper(coco, imagenet):
     assert (recipe.epochs, recipe.batch, recipe.schedule.milestones) == (210, 128, (170, 200))
     assert recipe.model.preprocess.crop == "udp"
     assert recipe.expected == {"coco-val2017/AP": 0.768}
+
+
+def test_rtmpose_trains_as_its_release_with_milder_views_in_its_last_epochs(coco):
+    recipe = rtmpose(data=coco, pretrained=False)
+    assert (recipe.epochs, recipe.batch, recipe.base_batch, recipe.average, recipe.clip) == (420, 1024, 1024, 0.9998, None)
+    assert (recipe.optimizer.kind, recipe.optimizer.rate, recipe.optimizer.decay) == ("adamw", 4e-3, 0.05)
+    at = [factor(recipe.schedule, step=e * 100, steps_per_epoch=100, epochs=420) for e in (0, 10, 210, 315, 420)]
+    assert at == pytest.approx([1e-5, 1, 1, 0.525, 0.05], rel=1e-3)
+    views, last = recipe.augmentation, recipe.last.augmentation
+    assert (views.scale, views.rotation, views.translation, views.drop.probability) == (0.4, 80, 0.16, 1.0)
+    assert (last.scale, last.rotation, last.translation, last.drop.probability) == (0.25, 60, 0.0, 0.5)
+    assert (last.hsv, last.half_body, last.truncated) == (views.hsv, 0.3, True)
+    assert (recipe.last.begin(420), recipe.last.begin(14)) == (390, 13)
+    tiny = rtmpose(data=coco, network="rtmpose_t", pretrained=False)
+    assert (tiny.average, tiny.optimizer.decay) == (None, 0.0)
+    assert [r.expected for r in (recipe, tiny)] == [{"coco-val2017/AP": 0.746}, {"coco-val2017/AP": 0.682}]
+    assert rtmpose(data=coco, size=(384, 288), pretrained=False).expected == {}
+
+
+def test_vitpose_trains_as_its_release_with_rates_that_fall_from_block_to_block(coco):
+    recipe = vitpose(data=coco)
+    assert (recipe.epochs, recipe.batch, recipe.clip, recipe.average) == (210, 512, 1.0, None)
+    assert (recipe.schedule.milestones, recipe.schedule.warmup_steps) == ((170, 200), 500)
+    rates, decays = {}, {}
+    for group in build(recipe.optimizer, recipe.model.network, rate=1.0).param_groups:
+        rates |= {id(p): group["lr"] for p in group["params"]}
+        decays |= {id(p): group["weight_decay"] for p in group["params"]}
+    of = {name: (rates[id(p)], decays[id(p)]) for name, p in recipe.model.network.named_parameters()}
+    assert of["backbone.pos_embed"] == (pytest.approx(0.75**13), 0.0)
+    assert of["backbone.patch_embed.projection.weight"] == (pytest.approx(0.75**13), 0.1)
+    assert of["backbone.layers.0.attn.qkv.weight"] == (pytest.approx(0.75**12), 0.1)
+    assert of["backbone.layers.11.ln2.weight"] == (pytest.approx(0.75), 0.0)
+    assert {of[name][0] for name in of if name.startswith(("head.", "backbone.ln1"))} == {1.0}
+    assert recipe.model.network.backbone.keep[-1] == pytest.approx(0.7)
+    assert recipe.expected == {"coco-val2017/AP": 0.757}
+    assert vitpose(data=coco, network="vitpose_s_simple").expected == {"coco-val2017/AP": 0.736}
 
 
 def test_aid_drops_information_in_a_second_stage_only(coco):

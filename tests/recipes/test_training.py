@@ -32,6 +32,8 @@ SMALL = {
     "udp_aid": {"width": 18},
     "grmi": {"network": "grmi_18_x2", "size": (65, 49)},
     "simcc": {"network": "poseresnet_18"},
+    "rtmpose": {"network": "rtmpose_t"},
+    "vitpose": {"network": "vitpose_s_simple"},
     "regression": {"depth": 18},
     "integral": {"depth": 18},
     "finetune": {"model": "poise_t", "epochs": 2},

@@ -2,12 +2,29 @@ import pytest
 import torch
 
 from poise.errors import ImageError, InputError
-from poise.models.views.base import mixed_seed
+from poise.models.views.base import AnyViews, TimedView, mixed_seed
 from poise.models.views.person import PersonViews
 from poise.structures import Labels, Preprocess
-from poise.training.data import ResumableSampler, loader, repeats_of, val_every_of
+from poise.training.data import ResumableSampler, SwitchedViews, loader, passes_of, repeats_of, val_every_of
+from poise.training.recipe import LastPart
 from poise.transforms.jitter import Augmentation
 from poise.transforms.person_crop import PersonCrop
+
+
+class Words(AnyViews):
+    """A word in place of every view."""
+
+    def __init__(self, word: str, count: int) -> None:
+        self.word, self.count = word, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, where):
+        return TimedView(self.word, where[1], 0.0, 0.0)
+
+    def collate(self, cuts):
+        raise NotImplementedError
 
 
 def rows(order: ResumableSampler) -> list[int]:
@@ -28,6 +45,17 @@ def test_processes_share_every_batch():
     parts = [ResumableSampler(24, 4, seed=3, rank=r, world=2) for r in (0, 1)]
     for batch, *shares in zip(whole, *parts, strict=True):
         assert sorted(batch) == sorted(shares[0] + shares[1])
+
+
+@pytest.mark.parametrize(("count", "batch", "repeats"), [(12, 4, 1), (10, 4, 1), (3, 8, 1), (12, 4, 3)])
+def test_views_change_with_the_epoch_at_which_the_last_part_of_a_run_begins(count, batch, repeats):
+    order = ResumableSampler(count, batch, seed=0, repeats=repeats)
+    begin = LastPart(0.4, None).begin(5) * passes_of(repeats, count=count, batch=batch)
+    views = SwitchedViews(Words("before", count), Words("after", count), begin=begin)
+    assert len(views) == count
+    for epoch in range(5):
+        order.set_epoch(epoch)
+        assert {views[where].view for own in order for where in own} == {"before" if epoch < 3 else "after"}
 
 
 def test_an_epoch_can_begin_in_its_middle_and_only_that_epoch_does():

@@ -21,6 +21,25 @@ def test_a_cosine_falls_from_one_to_its_floor():
     assert [at(schedule, s) for s in (0, 50, 100)] == pytest.approx([1, 0.6, 0.2])
 
 
+def test_a_cosine_that_is_held_falls_in_the_rest_of_the_run():
+    schedule = Schedule("cosine", floor=0.2, hold=0.5)
+    assert [at(schedule, s) for s in (0, 50, 75, 100)] == pytest.approx([1, 1, 0.6, 0.2])
+    with pytest.raises(InputError, match="share of the run"):
+        Schedule("cosine", hold=1.0)
+
+
+def test_rates_fall_from_block_to_block_in_transformers_alone():
+    with pytest.raises(InputError, match="this is none"):
+        build(Optimizer(layers=0.5), nn.ModuleDict({"backbone": nn.Linear(2, 2)}), rate=1.0)
+    body = nn.ModuleDict({"blocks": nn.ModuleList(nn.Linear(2, 2) for _ in range(2)), "norm": nn.LayerNorm(2)})
+    body.register_parameter("pos_embed", nn.Parameter(torch.zeros(1, 3, 2)))
+    network = nn.ModuleDict({"backbone": nn.ModuleDict({"body": nn.ModuleDict({"model": body})}), "head": nn.Linear(2, 2)})
+    optimizer = build(Optimizer("adamw", decay=0.1, layers=0.5), network, rate=1.0)
+    of = {id(p): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for p in group["params"]}
+    found = [of[id(p)] for p in (body.pos_embed, *(block.weight for block in body["blocks"]), body["norm"].weight)]
+    assert found == [(0.125, 0.0), (0.25, 0.1), (0.5, 0.1), (1.0, 0.0)]
+
+
 def test_a_line_falls_evenly_to_its_floor_after_a_warm_up_that_counts_steps():
     assert [at(Schedule("linear", floor=0.0), s) for s in (0, 25, 50, 100)] == pytest.approx([1, 0.75, 0.5, 0])
     schedule = Schedule("linear", floor=0.0, warmup_steps=10, warmup_start=0.1)

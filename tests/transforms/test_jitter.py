@@ -234,3 +234,27 @@ def test_outside_the_image_a_bent_view_has_one_grey():
     changed = replace(SUPER, paint=None, rotation_probability=1.0, refit=False)
     edges = {float(animal(seed, replace(changed, scale_range=(3.0, 3.0))).image[:, 0, 0].mean()) for seed in range(12)}
     assert len(edges) > 6
+
+
+def test_truncated_changes_are_normal_ones_within_one_deviation_and_shifts_are_rarer():
+    views = Augmentation(scale=0.4, rotation=80.0, truncated=True, translation=0.16, translation_probability=0.3)
+    draws = [views.draw(chance(seed)) for seed in range(2000)]
+    each = torch.tensor([[(d.scale - 1) / 0.4, d.degrees / 80, d.shift[0] / 0.16, d.shift[1] / 0.16] for d in draws])
+    assert each.abs().max() <= 1
+    moved = [each[:, 0], each[:, 1][each[:, 1] != 0], *each[:, 2:][each[:, 2] != 0].T]
+    assert [len(part) / 2000 for part in moved] == pytest.approx([1, 0.6, 0.3, 0.3], abs=0.03)
+    deviation = math.sqrt(1 - 2 * math.exp(-0.5) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(0.5)))  # of that law
+    assert [float(part.std()) for part in moved] == pytest.approx([deviation] * 4, abs=0.04)
+
+
+def test_hue_goes_round_and_each_step_is_left_out_of_half_of_the_views():
+    labels = Labels.of(torch.full((1, 17, 2), 8.0), torch.full((1, 17), 2), torch.tensor([[0.0, 0.0, 15.0, 15.0]]))
+    image = torch.zeros(3, 16, 16, dtype=torch.uint8)
+    image[0], image[2] = 200, 20  # nearly red, with a hue a little below 180
+    crop = PersonCrop((16, 16), Preprocess(), COCO17, Augmentation(**STILL, hsv=(8.0, 0.0, 0.0)))
+    found = [crop(Sample(image, labels, Key("a", 1)), 0, chance(seed)).image[:, 8, 8] for seed in range(40)]
+    pixels = [(view * torch.tensor((0.229, 0.224, 0.225)) + torch.tensor((0.485, 0.456, 0.406))) * 255 for view in found]
+    same = [bool((p.round() == torch.tensor((200.0, 0.0, 20.0))).all()) for p in pixels]
+    assert 10 < sum(same) < 34
+    assert any(p[1] > 5 > p[2] for p in pixels), "past red to yellow"
+    assert any(p[2] > 25 for p in pixels), "and to blue"

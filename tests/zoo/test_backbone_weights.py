@@ -191,3 +191,35 @@ def test_a_transformers_file_for_other_views_is_taken_with_its_positions_resized
     assert torch.equal(state["blocks.5.mlp.fc2.weight"], given["blocks.5.mlp.fc2.weight"])
     assert torch.equal(state["norm.weight"], given["norm.weight"])
     assert set(said.left) <= {"head.weight", "head.bias", "fc_norm.weight", "fc_norm.bias"}
+
+
+MAE = (
+    (r"^layers\.(\d+)\.ln([12])", r"blocks.\1.norm\2"),
+    (r"^layers\.", "blocks."),
+    (r"ffn\.layers\.0\.0", "mlp.fc1"),
+    (r"ffn\.layers\.1", "mlp.fc2"),
+    (r"embed\.projection", "embed.proj"),
+    (r"^ln1\.", "norm."),
+)
+"""Our names of a transformer's weights, and those of a masked autoencoder."""
+
+
+def mae_name(key: str) -> str:
+    for mine, theirs in MAE:
+        key = re.sub(mine, theirs, key)
+    return key
+
+
+def test_a_vitpose_starts_from_an_autoencoder_with_its_positions_resized(tmp_path):
+    model = build("vitpose_s_64x32")
+    own = made(model.network.backbone)
+    given = {mae_name(key): value for key, value in own.items()}
+    square = torch.rand(1, 1 + 3 * 3, 384)
+    torch.save({"model": given | {"pos_embed": square, "cls_token": torch.rand(1, 1, 384)}}, tmp_path / "mae.pth")
+    said = start_backbone(model, tmp_path / "mae.pth")
+    assert said.left == ("cls_token",)
+    state = model.network.backbone.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in own.items() if key != "pos_embed")
+    grid = square[0, 1:].T.reshape(1, 384, 3, 3)
+    expected = torch.nn.functional.interpolate(grid, (4, 2), mode="bicubic").flatten(2)[0].T
+    torch.testing.assert_close(state["pos_embed"][0], expected)

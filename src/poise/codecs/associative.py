@@ -38,7 +38,7 @@ class AssociativeEmbedding(SceneCodec):
         cell: Pixels from cell to cell.
         sigma: Deviation of the Gaussians, cells.
         tagged: Whether there are maps of tags; without any, nobody can be read (the finer output of HigherHRNet).
-        grouping: How people are read.
+        grouping: How people are read; by the rule "mmpose", positions are learnt on the nearest cells as MMPose does.
         tag_weight: Factor on the losses of tags.
         push: How tags of two people are pushed apart.
 
@@ -89,10 +89,14 @@ class AssociativeEmbedding(SceneCodec):
         """Gaussians on the cells that positions are rounded down to, and around them one tag for each person."""
         cells = self._cells(scenes)
         output = scenes.xy.new_zeros(len(scenes), self.channels, *self.cells(scenes.size))
-        draw_windows(output, cells, self._channels.to(output.device), sigma=self.sigma)
+        self._draw(output, cells)
         if self.tagged:
             self._write_tags(output[:, self.keypoints :], cells)
         return output
+
+    def _draw(self, maps: Float[Tensor, "b c h w"], cells: LabelledCells) -> None:
+        edge = 0 if self.grouping.rule == "mmpose" else 1
+        draw_windows(maps, cells, self._channels.to(maps.device), sigma=self.sigma, edge=edge)
 
     def _write_tags(self, maps: Float[Tensor, "b k h w"], cells: LabelledCells) -> None:
         """A multiple of `APART` around each keypoint; people are counted from the top of their view."""
@@ -113,7 +117,7 @@ class AssociativeEmbedding(SceneCodec):
         cells, seen = self._cells(scenes), supervised_cells(scenes.ignore, self.cell)
         heat = output[:, : self.keypoints]
         target = heat.new_zeros(heat.shape)
-        draw_windows(target, cells, self._channels.to(heat.device), sigma=self.sigma)
+        self._draw(target, cells)
         counted = seen & scenes.supervised[:, :, None, None]
         error = heat_error(heat, target, counted.to(heat))
         if not (self.tagged and self.tag_weight):
@@ -177,9 +181,12 @@ class AssociativeEmbedding(SceneCodec):
         return output[:, : self.keypoints].float().nan_to_num(0.0).clamp(0, 1)
 
     def _cells(self, scenes: Scenes) -> LabelledCells:
-        """The keypoints on whole cells, rounded towards 0 as in the release."""
+        """The keypoints on whole cells, rounded towards 0 as in the release, or to the nearest as in MMPose."""
         cells = LabelledCells.of(scenes, self.cell)
-        return LabelledCells(cells.scene, cells.xy.trunc(), cells.inside)
+        if self.grouping.rule == "higherhrnet":
+            return LabelledCells(cells.scene, cells.xy.trunc(), cells.inside)
+        near, (h, w) = cells.nearest(), self.cells(scenes.size)
+        return LabelledCells(near.scene, near.xy, near.inside & (near.xy < near.xy.new_tensor((w, h))).all(dim=-1))
 
     @cached_property
     def _channels(self) -> Int64[Tensor, " k"]:

@@ -54,7 +54,7 @@ class CentreRegression(SceneCodec):
         background: Weight of cells outside of all Gaussians.
         offset_weight: Factor on the loss of offsets.
         smallest: Side of the square that has the area of the smallest box whose centre is learnt, pixels of the view.
-        centres: How people are read.
+        centres: How people are read; by the rule "mmpose", heatmaps are learnt as MMPose makes them, too.
 
     Raises:
         InputError: A number that is not above 0.
@@ -138,10 +138,12 @@ class CentreRegression(SceneCodec):
         heat = scenes.xy.new_zeros(len(scenes), self.keypoints + 1, *self.cells(scenes.size))
         drawn = torch.zeros_like(heat)
         middle = LabelledCells(cells.scene, centres.xy[:, None], centres.there[:, None])
+        nearest = self.centres.rule == "mmpose"
+        cells, middle, edge = (cells.nearest(), middle.nearest(), 0) if nearest else (cells, middle, 1)
         channels = self._channels.to(heat.device)
         for maps, flat in ((heat, False), (drawn, True)):
-            draw_windows(maps, cells, channels[:-1], sigma=self.sigma, flat=flat)
-            draw_windows(maps, middle, channels[-1:], sigma=self.centre_sigma, flat=flat)
+            draw_windows(maps, cells, channels[:-1], sigma=self.sigma, flat=flat, edge=edge)
+            draw_windows(maps, middle, channels[-1:], sigma=self.centre_sigma, flat=flat, edge=edge)
         return heat, drawn + self.background * (drawn == 0)
 
     def decode(self, output: Float[Tensor, "b c h w"], rescore: Rescore | None = None) -> list[People]:

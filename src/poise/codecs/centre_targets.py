@@ -1,7 +1,7 @@
 """Targets of HigherHRNet (arXiv 1908.10357) and DEKR (arXiv 2104.02300): Gaussians cut off at 3 sigma, offsets around centres.
 
 Positions are in cells: x / stride. HigherHRNet rounds them down first, so that cell i stands for all of [i, i + 1); DEKR does
-not, so that cell i stands for position i.
+not, so that cell i stands for position i. MMPose 1.x rounds both to the nearest cell, and its Gaussians end at 3 sigma.
 """
 
 from dataclasses import dataclass
@@ -43,6 +43,10 @@ class LabelledCells:
         limit = xy.new_tensor((scenes.size[1] / stride, scenes.size[0] / stride))
         return cls(scenes.scene, xy, there & ((xy >= 0) & (xy < limit)).all(dim=-1))
 
+    def nearest(self) -> "LabelledCells":
+        """With positions on the nearest cells, halves rounded up (MMPose)."""
+        return LabelledCells(self.scene, (self.xy + 0.5).floor(), self.inside)
+
 
 def supervised_cells(ignore: Bool[Tensor, "b h w"], stride: int) -> Bool[Tensor, "b 1 hh ww"]:
     """True for cells of which less than half is ignored."""
@@ -50,7 +54,13 @@ def supervised_cells(ignore: Bool[Tensor, "b h w"], stride: int) -> Bool[Tensor,
 
 
 def draw_windows(
-    maps: Float[Tensor, "b c h w"], cells: LabelledCells, channels: Int64[Tensor, " k"], *, sigma: float, flat: bool = False
+    maps: Float[Tensor, "b c h w"],
+    cells: LabelledCells,
+    channels: Int64[Tensor, " k"],
+    *,
+    sigma: float,
+    flat: bool = False,
+    edge: int = 1,
 ) -> None:
     """Draw a Gaussian of height 1 around every labelled keypoint, the maximum where several overlap; nothing beyond its window.
 
@@ -60,9 +70,10 @@ def draw_windows(
         channels: Channel of each keypoint.
         sigma: Deviation, cells.
         flat: Whether 1 is drawn everywhere in the window.
+        edge: Cells of the window beyond 3 sigma.
     """
-    start = (cells.xy - 3 * sigma - 1).floor()
-    end = (cells.xy + 3 * sigma + 2).ceil()
+    start = (cells.xy - 3 * sigma - edge).floor()
+    end = (cells.xy + 3 * sigma + edge + 1).ceil()
     limit = torch.tensor((maps.shape[3], maps.shape[2]), device=maps.device)
     index = start[:, :, None] + torch.arange(int(6 * sigma + 5), device=maps.device)[:, None]
     there = (index >= 0) & (index < torch.minimum(end, limit)[:, :, None])

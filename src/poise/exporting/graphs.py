@@ -14,12 +14,19 @@ from poise.models.blazepose import BlazePose
 from poise.models.bottom_up import BottomUp
 from poise.models.multitask import MultitaskTopDown
 from poise.models.one_stage import OneStage
+from poise.models.point_detector import PointDetector
 from poise.models.top_down import TopDown
 from poise.nn.blaze.detector import anchors
+from poise.nn.rtmdet import STRIDES as RTMDET_STRIDES
+from poise.nn.rtmdet import found_cells
+from poise.nn.rtmo.network import STRIDES as RTMO_STRIDES
 from poise.weights.exported_file import Colours
 
 PEAKS = 30
 """Peaks of each heatmap of a whole image."""
+
+CANDIDATES = 256
+"""Cells of RTMO whose keypoints are read, at most."""
 
 
 class Graph(nn.Module):
@@ -94,6 +101,39 @@ class SceneGraph(Graph):
 
 
 @final
+class PeopleGraph(Graph):
+    """RTMO: its maps, and the best cells with their keypoints, in pixels of the square view, the best first.
+
+    Several cells may be of one person: of boxes that overlap by more than 0.65 the first one counts.
+    """
+
+    raw = tuple(f"{kind}_{stride}" for kind in ("cls", "bbox", "vis", "pose") for stride in RTMO_STRIDES)
+    decoded = ("scores", "boxes", "keypoints", "visible")
+
+    def forward(self, image: Any) -> tuple[Tensor, ...]:
+        """Maps, and what they say."""
+        network = self.model.network
+        maps = network.maps(self.views(image))
+        return (*maps, *network.head.candidates(maps, CANDIDATES)) if self.decode else tuple(maps)
+
+
+@final
+class BoxGraph(Graph):
+    """RTMDet: its maps, and score (b n) and box (b n 4) x0 y0 x1 y1 of each cell, pixels of the view; no NMS."""
+
+    raw = tuple(f"{kind}_{stride}" for kind in ("cls", "reg") for stride in RTMDET_STRIDES)
+    decoded = ("scores", "boxes")
+
+    def forward(self, image: Any) -> tuple[Tensor, ...]:
+        """Maps, and what they say."""
+        maps = self.model.network(self.views(image))
+        if not self.decode:
+            return tuple(maps)
+        scores, boxes = found_cells(maps)
+        return (*maps, scores[..., self.model.config.person], boxes)
+
+
+@final
 class BlazeGraph(Graph):
     """BlazePose's landmark network with all of its heads; the codec reads 33 of its landmarks."""
 
@@ -150,16 +190,18 @@ def graph_of(model: ImageModel, *, normalise: bool = True, flip: bool = False, d
     kinds: dict[type[ImageModel], type[Graph]] = {
         BlazePose: BlazeGraph,
         BlazeDetector: BlazeDetectorGraph,
+        PointDetector: BoxGraph,
+        OneStage: PeopleGraph,
         BottomUp: SceneGraph,
         TopDown: PersonGraph,
     }
     found = next((graph for kind, graph in kinds.items() if isinstance(model, kind)), None)
-    if found is None or isinstance(model, MultitaskTopDown | OneStage):
+    if found is None or isinstance(model, MultitaskTopDown):
         raise InputError(
-            f"{model.card.name} cannot be exported: top-down and bottom-up models, BlazePose and its detector can; poise runs "
-            "the others at the speed of a runtime with --runtime openvino"
+            f"{model.card.name} cannot be exported: top-down and bottom-up models, RTMO, RTMDet, BlazePose and its detector "
+            "can; poise runs the others at the speed of a runtime with --runtime openvino"
         )
-    if flip and issubclass(found, BlazeGraph | BlazeDetectorGraph):
+    if flip and issubclass(found, BlazeGraph | BlazeDetectorGraph | BoxGraph | PeopleGraph):
         raise InputError(f"{model.card.name} is used as it was published, without a flip test; leave out --flip")
     if flip:
         model.check_flip()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from poise.errors import InputError
 from poise.models.base import BoxFinder, ImageModel
@@ -72,14 +72,16 @@ class PointDetector(BoxFinder, ImageModel):
     preprocess: Canvas
     config: PointDetecting
 
-    def __init__(self, network: RTMDetNet, preprocess: Canvas, card: Card, config: PointDetecting | None = None) -> None:
+    def __init__(
+        self, network: RTMDetNet | nn.Module, preprocess: Canvas, card: Card, config: PointDetecting | None = None
+    ) -> None:
         super().__init__()
         self.network, self.preprocess, self.card = network, preprocess, card
         self._set(config or PointDetecting())
 
     def _set(self, config: PointDetecting) -> None:
-        classes = self.network.head.rtm_cls[0].out_channels
-        if config.person >= classes:
+        classes = self.network.head.rtm_cls[0].out_channels if isinstance(self.network, RTMDetNet) else config.person + 1
+        if config.person >= classes:  # an exported network does not say
             raise InputError(f"person={config.person}: {self.card.name} has the classes 0 to {classes - 1}; take one of them")
         self.config = config
 

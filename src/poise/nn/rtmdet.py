@@ -121,7 +121,9 @@ def found_cells(maps: list[Feature]) -> tuple[Float[Tensor, "b n c"], Float[Tens
     Args:
         maps: What `RTMDetNet` gave.
     """
-    logits, sides = (torch.cat([x.flatten(2) for x in part], dim=2).mT for part in (maps[: len(STRIDES)], maps[len(STRIDES) :]))
+    logits, sides = (
+        torch.cat([x.flatten(2) for x in part], dim=2).transpose(1, 2) for part in (maps[: len(STRIDES)], maps[len(STRIDES) :])
+    )
     centres, strides = cell_centres([(x.shape[2], x.shape[3]) for x in maps[: len(STRIDES)]], sides, of=STRIDES)
     corners = centres - (strides - 1) / 2
     return logits.sigmoid(), torch.cat((corners - sides[..., :2], corners + sides[..., 2:]), dim=2)

@@ -129,7 +129,8 @@ def _stage(recipe: Recipe, changes: RecipeChanges) -> Recipe:
         schedule=schedule,
         clip=recipe.clip if changes.clip is None else changes.clip,
         average=recipe.average if changes.average is None else changes.average,
-        augmentation=_augmentation(recipe, changes),
+        augmentation=_changed_views(recipe, recipe.augmentation, changes),
+        last=recipe.last and replace(recipe.last, augmentation=_changed_views(recipe, recipe.last.augmentation, changes)),
     )
 
 
@@ -150,13 +151,13 @@ def _schedule(recipe: Recipe, changes: RecipeChanges) -> Schedule:
     return replace(schedule, kind=kind, milestones=milestones, warmup_steps=warmup)
 
 
-def _augmentation(recipe: Recipe, changes: RecipeChanges) -> Any:
+def _changed_views(recipe: Recipe, owner: Any, changes: RecipeChanges) -> Any:
+    """An augmentation of the recipe, with what is set."""
     words = changes.augmentation or []
     if not words:
-        return recipe.augmentation
+        return owner
     if words == ["none"]:
         return None
-    owner = recipe.augmentation
     if owner is None:
         if recipe.model.augmentation_type is None:
             raise InputError(f"{recipe.model.card.name} has views without augmentation; leave --augmentation out")

@@ -69,12 +69,49 @@ class ResumableSampler:
         if self.seed is None:
             return [(self.epoch, view) for view in range(self.rank, self.count, self.world)]
         total = len(self) * self.batch * self.world
-        passes = -(-total // self.count)  # several, where views are repeated or fewer than a batch
+        passes = passes_of(self.repeats, count=self.count, batch=self.batch * self.world)
         order: list[ViewIndex] = []
         for number in range(self.epoch * passes, (self.epoch + 1) * passes):
             generator = torch.Generator().manual_seed(mixed_seed(self.seed, number))
             order += [(number, view) for view in torch.randperm(self.count, generator=generator).tolist()]
         return order[:total][self.rank :: self.world]
+
+
+def passes_of(repeats: int, *, count: int, batch: int) -> int:
+    """Passes through the views in a shuffled epoch: several, where views are repeated or fewer than a batch.
+
+    Args:
+        repeats: How often each view comes.
+        count: Number of views.
+        batch: Views of a step, over all processes.
+    """
+    return -(-repeats * max(1, count // batch) * batch // count)
+
+
+@final
+class SwitchedViews(AnyViews[Any, Any]):
+    """Views that are changed one way up to some pass, and another way from there on; as many of both.
+
+    Args:
+        before: The views of the first passes.
+        after: Those of the passes behind.
+        begin: Number of the first pass of `after`.
+    """
+
+    def __init__(self, before: AnyViews[Any, Any], after: AnyViews[Any, Any], *, begin: int) -> None:
+        self.before, self.after, self.begin = before, after, begin
+
+    def __len__(self) -> int:
+        """Number of views."""
+        return len(self.before)
+
+    def __getitem__(self, where: ViewIndex) -> Any:
+        """The view of one index in one pass."""
+        return (self.before if where[0] < self.begin else self.after)[where]
+
+    def collate(self, cuts: list[Any]) -> LoadedBatch[Any]:
+        """Views to one batch."""
+        return self.before.collate(cuts)
 
 
 MIN_STEPS = 10

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from poise import terminal
 from poise.errors import CheckpointError, InputError, Stopped
+from poise.models.views.base import AnyViews
 from poise.terminal import say
 from poise.training.box_share import note_box_share
 from poise.training.callbacks import Interrupted, Interrupts, ProgressBar
@@ -30,7 +31,7 @@ from poise.training.checks import (
     make_folder,
 )
 from poise.training.clock import Clock
-from poise.training.data import unwrap_worker_errors
+from poise.training.data import SwitchedViews, passes_of, repeats_of, unwrap_worker_errors
 from poise.training.divergence import DivergenceWarnings
 from poise.training.loggers import TENSORBOARD, check_loggers, make_loggers
 from poise.training.logging import hparams_of, print_resumed, print_run, settings_of
@@ -41,9 +42,10 @@ from poise.training.previews import EVERY, Previews
 from poise.training.provenance import checksums
 from poise.training.recipe import Recipe
 from poise.training.result import RunResult
-from poise.training.run_plan import Budget, Hardware, rank_of_process, run_plan
+from poise.training.run_plan import Budget, Hardware, RunPlan, rank_of_process, run_plan
 from poise.training.snapshots import SnapshotKeeper, snapshot_epochs
 from poise.training.stages import fit_stages, refuse_stages
+from poise.training.task import Task
 from poise.training.trainer import quiet_lightning, trainer
 from poise.weights import model_file
 from poise.weights.transfer import Transferred, transfer
@@ -206,7 +208,7 @@ def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console
         check_same(progress, recipe.model, folder)
         check_data(progress, data, folder)
         check_left(plan, progress)
-    views = task.train_views(recipe.data, seed=plan.seed)
+    views = _train_views(recipe, task, plan)
     val_views = task.val_views(recipe.val, seed=plan.seed) if recipe.val is not None else None
     if state is None and main:
         check_free(folder)
@@ -245,6 +247,19 @@ def _run(recipe: Recipe, budget: Budget, *, hardware: Hardware, console: Console
             say(console, f"stopped; go on with --resume {budget.whole or folder}")
             raise Stopped(interrupts.number) from error
     return _result(module, checkpointer, metrics_log, console)
+
+
+def _train_views(recipe: Recipe, task: Task, plan: RunPlan) -> AnyViews[Any, Any]:
+    """The training views of all epochs."""
+    views = task.train_views(recipe.data, seed=plan.seed)
+    if recipe.last is None:
+        return views
+    later = task.train_views(replace(recipe.data, augmentation=recipe.last.augmentation), seed=plan.seed)
+    if len(later) != len(views):
+        raise InputError(f"recipe {recipe.name!r}: its last epochs have {len(later)} views, and the others {len(views)}")
+    repeats = repeats_of(recipe.repeats, count=len(views), batch=plan.batch)
+    passes = passes_of(repeats, count=len(views), batch=plan.batch)
+    return SwitchedViews(views, later, begin=recipe.last.begin(recipe.epochs) * passes)
 
 
 def _begin(recipe: Recipe, budget: Budget) -> Transferred | StartedBackbone | None:

@@ -107,6 +107,7 @@ def settings_of(recipe: Recipe, plan: RunPlan, data: Mapping[str, Any]) -> dict[
         "optimizer": asdict(recipe.optimizer),
         "schedule": asdict(recipe.schedule),
         "augmentation": asdict(recipe.augmentation) if recipe.augmentation else None,
+        "last": asdict(recipe.last) if recipe.last else None,
         "epochs": recipe.epochs,
         "average": recipe.average,
         "clip": recipe.clip,

@@ -23,8 +23,10 @@ class Optimizer:
         kind: "adam", "adamw", "sgd" or "rmsprop" (torch's, without momentum).
         rate: Learning rate for batches of the recipe's `base_batch`.
         decay: Weight decay.
-        spare: Whether norms and biases have no weight decay; in the releases of CPN and MSPN they have.
+        spare: Whether norms, biases, positions and tokens have no weight decay; in the releases of CPN and MSPN they have.
         backbone: Factor on the learning rate of the backbone, for fine-tuning.
+        layers: Factor on the learning rate from each block of a transformer to the one before, the first one having the lowest
+            (layer-wise decay, arXiv 2111.06377); patches, positions and tokens are before the first.
         betas: Betas of Adam.
         momentum: Momentum of SGD.
         bias: Factor on the learning rate of biases; releases of detectors use 2.
@@ -35,6 +37,7 @@ class Optimizer:
     decay: float = 0.0
     spare: bool = True
     backbone: float = 1.0
+    layers: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
     bias: float = 1.0
@@ -46,6 +49,8 @@ class Optimizer:
                 "an optimizer needs a learning rate above 0 and no negative decay, backbone or bias factor; "
                 f"found rate {self.rate}, decay {self.decay}, backbone {self.backbone}, bias {self.bias}"
             )
+        if not 0 < self.layers <= 1:
+            raise InputError(f"the rate's factor from block to block is above 0 and at most 1, not {self.layers}")
         if not 0 <= self.momentum < 1:
             raise InputError(f"an optimizer's momentum is 0 to below 1, not {self.momentum}")
 
@@ -61,6 +66,7 @@ class Schedule:
         milestones: Epochs of "steps", whole or not.
         factor: Factor at each milestone.
         floor: Last learning rate of "cosine" and "linear", as a share of the full rate.
+        hold: Share of the run before "cosine" and "linear" begin to fall (RTMPose: a half).
         warmup_steps: Steps of linear warm-up, at most a tenth of the run.
         warmup_start: First learning rate of the warm-up, as a share of the full rate.
         over_time: With a time budget, "cosine" and "linear" also follow the used share of the budget, so that they end with
@@ -71,9 +77,38 @@ class Schedule:
     milestones: tuple[int | float, ...] = ()
     factor: float = 0.1
     floor: float = 0.01
+    hold: float = 0.0
     warmup_steps: int = 0
     warmup_start: float = 0.001
     over_time: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the share."""
+        if not 0 <= self.hold < 1:
+            raise InputError(f"a schedule holds the full rate for a share of the run from 0 to below 1, not {self.hold}")
+
+
+@final
+@dataclass(frozen=True)
+class LastPart:
+    """The last epochs of a run, whose views are changed otherwise; optimizer, schedule and average go on.
+
+    Attributes:
+        share: Share of the epochs that they are.
+        augmentation: Augmentation of their views; None for none.
+    """
+
+    share: float
+    augmentation: Any | None
+
+    def __post_init__(self) -> None:
+        """Check the share."""
+        if not 0 < self.share < 1:
+            raise InputError(f"the last part of a run is a share of its epochs above 0 and below 1, not {self.share}")
+
+    def begin(self, epochs: int) -> int:
+        """The epoch, counted from 0, with which it begins."""
+        return round(epochs * (1 - self.share))
 
 
 @final
@@ -91,6 +126,7 @@ class Recipe:
         base_batch: The batch that `optimizer.rate` is meant for; another batch scales the rate linearly. None: `batch`.
         augmentation: Augmentation of training views, a frozen dataclass of the type of the model's views: `Augmentation`
             (top-down), `SceneAugmentation` (bottom-up), `DetectorAugmentation`; None for none.
+        last: The last epochs, whose views are changed otherwise; None for no such part.
         size: Size of training views of whole images (h, w), pixels; None for squares of the side of the model's canvas. Views
             of people are as large as the model's codec says.
         optimizer: Optimizer and its settings.
@@ -124,6 +160,7 @@ class Recipe:
     batch: int
     base_batch: int | None = None
     augmentation: Any | None = field(default_factory=Augmentation)
+    last: LastPart | None = None
     size: Size | None = None
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)

@@ -32,15 +32,20 @@ def greyscale(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def shift_hsv(pixels: UInt8[np.ndarray, "h w 3"], steps: tuple[int, int, int]) -> UInt8[np.ndarray, "h w 3"]:
+def shift_hsv(
+    pixels: UInt8[np.ndarray, "h w 3"], steps: tuple[int, int, int], *, circular: bool = False
+) -> UInt8[np.ndarray, "h w 3"]:
     """RGB pixels with steps added to hue, saturation and value, each clipped to its range (OffsetGuided's tint).
 
-    Hue is clipped as in the release, though it is circular: a red pixel is not shifted past 0.
+    Hue is clipped as in that release, though it is circular: a red pixel is not shifted past 0.
 
     Args:
         pixels: RGB.
         steps: Added to hue (0..180), saturation and value (0..255).
+        circular: Whether hue goes round (YOLOX).
     """
     levels = np.arange(256)[:, None] + np.array(steps)
+    if circular:
+        levels[:, 0] %= 180
     table = np.clip(levels, 0, [179, 255, 255]).astype(np.uint8)[None]
     return cv2.cvtColor(cv2.LUT(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV), table), cv2.COLOR_HSV2RGB)

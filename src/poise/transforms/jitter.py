@@ -1,6 +1,7 @@
 """Augmentation of views of one person: random scale, rotation, flip, shift, half body, colour, information dropping."""
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal, final, get_args
 
 import torch
@@ -74,6 +75,11 @@ class Augmentation:
         gain: Each channel is multiplied by U(1 - gain, 1 + gain) (CPN: 0.2).
         stretch: A rotated view is also stretched along each axis by U(1 - stretch, 1 + stretch) (animals: 0.5) ...
         shear: ... and sheared along each axis by U(-shear, shear) degrees (animals: 20).
+        truncated: Whether scale, rotation and shift are 1 + `scale` t, `rotation` t degrees and shares `translation` t of the
+            frame instead, with t normal but between -1 and 1 (MMPose 1.x: 0.4, 80, 0.16) ...
+        translation_probability: ... and the probability of a shift (MMPose: 0.3).
+        hsv: Largest steps added to hue (of 180, circular), saturation and value (of 255), each drawn uniformly and each left
+            out of half of the views (YOLOX: 5, 30, 30).
         random_fill: Whether what lies outside the image has a random grey in rotated views (animals).
         refit: Whether the frame is drawn anew around the person after rotation, stretch and shear, which then change the shape
             of the person but not its place and size (animals).
@@ -103,6 +109,9 @@ class Augmentation:
     gain: float = 0.0
     stretch: float = 0.0
     shear: float = 0.0
+    truncated: bool = False
+    translation_probability: float = 1.0
+    hsv: tuple[float, float, float] = (0.0, 0.0, 0.0)
     random_fill: bool = False
     refit: bool = False
     repeat: tuple[RepeatMode, ...] = ()
@@ -111,7 +120,7 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("rotation_probability", "flip", "half_body"):
+        for name in ("rotation_probability", "translation_probability", "flip", "half_body"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"augmentation: {name} is a probability, 0 to 1, not {getattr(self, name)}")
         for name in ("scale", "translation", "colour", "gain", "stretch"):
@@ -130,6 +139,8 @@ class Augmentation:
             raise InputError(f"augmentation: max_scale is a factor above 0, not {self.max_scale}")
         if self.sides is not None and not min(self.sides) > 0:
             raise InputError(f"augmentation: sides are factors above 0, not {self.sides}")
+        if min(self.hsv) < 0:
+            raise InputError(f"augmentation: hsv are steps, 0 or more, not {self.hsv}")
         if min(self.extents) < 0:
             raise InputError(f"augmentation: extents are shares, 0 or more, not {self.extents}")
         if self.rotation_law not in ("normal", "uniform"):
@@ -161,7 +172,7 @@ class Augmentation:
             scale=self._scale(normal[0], (more[0] + 1) / 2),
             degrees=self._degrees(normal[1], more[1]) if rotated else 0.0,
             flip=uniform[1] < self.flip if repeat_mode is None else repeat_mode == "flip",
-            shift=((2 * uniform[2] - 1) * self.translation, (2 * uniform[3] - 1) * self.translation),
+            shift=self._shift((2 * uniform[2] - 1, 2 * uniform[3] - 1), chance=(seed >> 32) % 2**24 / 2**24),
             half_body=uniform[4] < self.half_body,
             prefer_upper=normal[2] < 0.5,  # the release compares randn(), not rand(): 69 % upper
             grow=(grow[0] * self.extents[0], grow[1] * self.extents[1]),
@@ -174,7 +185,15 @@ class Augmentation:
             refit=rotated and self.refit,
         )
 
+    def _shift(self, uniform: tuple[float, float], *, chance: float) -> tuple[float, float]:
+        if chance >= self.translation_probability:
+            return 0.0, 0.0
+        x, y = (truncated_normal(value) for value in uniform) if self.truncated else uniform
+        return x * self.translation, y * self.translation
+
     def _scale(self, normal: float, uniform: float) -> float:
+        if self.truncated:
+            return 1 + self.scale * truncated_normal(2 * uniform - 1)
         if self.scale_range is None:
             drawn = min(max(1 + self.scale * normal, 1 - self.scale), 1 + self.scale)
         else:
@@ -182,9 +201,21 @@ class Augmentation:
         return drawn if self.max_scale is None else min(drawn, self.max_scale)
 
     def _degrees(self, normal: float, uniform: float) -> float:
+        if self.truncated:
+            return self.rotation * truncated_normal(uniform)
         if self.rotation_law == "uniform":
             return self.rotation * uniform
         return min(max(self.rotation * normal, -2 * self.rotation), 2 * self.rotation)
+
+
+def truncated_normal(uniform: float) -> float:
+    """A number of the standard normal distribution between -1 and 1, from an even one of that range.
+
+    >>> [round(truncated_normal(value), 3) for value in (-1.0, 0.0, 0.5, 1.0)]
+    [-1.0, 0.0, 0.442, 1.0]
+    """
+    law = NormalDist()
+    return law.inv_cdf(0.5 + uniform * (law.cdf(1.0) - 0.5))
 
 
 SUPER = Augmentation(

@@ -15,7 +15,7 @@ from poise.geometry import Reduction, Warp, apply, horizontal_flip, invert, rota
 from poise.skeletons import Skeleton
 from poise.structures import Labels, Preprocess, Sample, View
 from poise.transforms.aligned_crop import person_frame
-from poise.transforms.colour import apply_colour_matrix, colour_matrix
+from poise.transforms.colour import apply_colour_matrix, colour_matrix, shift_hsv
 from poise.transforms.crop import (
     Frame,
     aspect_ratio,
@@ -220,6 +220,10 @@ class PersonCrop:
         options = self.augmentation or Augmentation()
         if options.colour > 0 or options.gain > 0:
             pixels = apply_colour_matrix(pixels, np.array(draw.gains)[:, None] * colour_matrix(options.colour, draw.tint))
+        if any(options.hsv):
+            chances = torch.rand(6, generator=own)
+            steps = ((2 * chances[:3] - 1) * torch.tensor(options.hsv) * (chances[3:] < 0.5)).round().int().tolist()
+            pixels = shift_hsv(pixels, (steps[0], steps[1], steps[2]), circular=True)
         return pixels if options.paint is None else options.paint.draw(self.size, own).apply(pixels)
 
     def _view(self, sample: Sample, labels: Labels, warp: Warp, image: Float[Tensor, "3 h w"], *, person: int) -> View:

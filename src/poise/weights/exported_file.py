@@ -14,7 +14,10 @@ from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.base import Model
 from poise.models.blazepose import BlazePose
 from poise.models.bottom_up import BottomUp
+from poise.models.one_stage import OneStage
+from poise.models.point_detector import PointDetector
 from poise.nn.blaze import landmark
+from poise.nn.rtmo.network import CandidateHead
 from poise.reading import parse_json
 from poise.runtimes.choice import ENGINES, Choice
 from poise.runtimes.engine import Engine, Session
@@ -138,6 +141,34 @@ class ExportedScenes(ExportedNetwork):
 
 
 @final
+class ExportedPeople(ExportedNetwork):
+    """That of RTMO: its graph gives candidates with their keypoints behind the maps, of which poise leaves out duplicates.
+
+    Args:
+        path: The file.
+        export: How the graph was made.
+
+    Raises:
+        CheckpointError: The file has the maps alone.
+    """
+
+    def __init__(self, path: Path, export: Mapping[str, Any]) -> None:
+        super().__init__(path, export)
+        if not export["decode"]:
+            raise CheckpointError(
+                f"{path} was exported with --no-decode, so it lacks what reads people off its maps; export it again without"
+            )
+        self.first, self.count = self.count, len(export["outputs"])
+        self.head = CandidateHead()
+
+    def maps(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Scores, boxes, keypoints and their scores of candidates, and the size of each view, as `CandidateHead` takes them."""
+        score, boxes, xy, visible = self.run(images)[self.first :]
+        size = images.new_tensor((images.shape[3], images.shape[2])).expand(len(images), 1, 1, 2)
+        return [score[:, None, :, None], boxes[..., None], xy, visible[..., None], size]
+
+
+@final
 class ExportedLandmarks(ExportedNetwork):
     """BlazePose's landmark network, without a detector: people are looked for in boxes, or fill the image."""
 
@@ -225,7 +256,9 @@ def network_of(path: Path, kind: type[Model], export: Mapping[str, Any]) -> Expo
     """
     if issubclass(kind, BlazePose):
         return ExportedLandmarks(path, export)
-    return (ExportedScenes if issubclass(kind, BottomUp) else ExportedNetwork)(path, export)
+    if issubclass(kind, OneStage):
+        return ExportedPeople(path, export)
+    return (ExportedScenes if issubclass(kind, BottomUp | PointDetector) else ExportedNetwork)(path, export)
 
 
 def prepared(model: Any, export: Mapping[str, Any]) -> Any:

@@ -15,13 +15,15 @@ from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.multistage import MultiStage
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.timm import TimmBackbone
+from poise.nn.backbones.vit import ViT
 from poise.weights.checkpoint import COUNTER, beside_weights, check_finite, few, read_checkpoint, unwrap
 from poise.zoo.imagenet import LAST_FUSION, resnet_as_mspn
+from poise.zoo.vitpose_keys import of_a_plain_vit
 
 Names = Mapping[str, Tensor]
 """Weights by name."""
 
-_BODIES = (ResNet, HRNet, MultiStage, TimmBackbone)
+_BODIES = (ResNet, HRNet, MultiStage, TimmBackbone, ViT)
 _AFFINE = {"s": "weight", "b": "bias"}
 
 
@@ -50,7 +52,7 @@ class StartedBackbone:
 
 
 def start_backbone(model: PoseModel, path: Path | str) -> StartedBackbone:
-    """Load the backbone of a model from a file of others: torchvision's, timm's, HRNet's, Detectron2's, Caffe2's, OpenMMLab's.
+    """Load the backbone of a model from a file of others: torchvision, timm, HRNet, Detectron2, Caffe2, OpenMMLab or MAE.
 
     Args:
         model: The model, whose backbone is filled in place; the rest of it stays.
@@ -105,6 +107,8 @@ def _fitting(body: nn.Module, own: Names, given: Names) -> dict[str, Tensor]:
         given = {key: value for key, value in resnet_as_mspn(given, own).items() if not _new(body, key)}
     if isinstance(body, TimmBackbone):
         given = body.converted(given)
+    if isinstance(body, ViT):
+        given = of_a_plain_vit(given, body.cells)
     found = {key: next((given[name] for name in _aliases(key) if name in given), None) for key in own}
     return {key: value for key, value in found.items() if value is not None and value.shape == own[key].shape}
 

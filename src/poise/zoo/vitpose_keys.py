@@ -3,12 +3,15 @@
 Both add the position of a class token, which is not there, to every token; MMPose's files have the sum.
 """
 
+import math
 import re
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from poise.dims import Size
 from poise.errors import CheckpointError
 from poise.models.base import Model
 from poise.nn.backbones.vit import ViT
@@ -66,6 +69,35 @@ def to_mmpose(model: Model, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if positions is not None and positions.ndim == 3 and positions.shape[1] == own.shape[1] + 1:
         given[POSITIONS] = positions[:, 1:] + positions[:, :1]
     return given
+
+
+def of_a_plain_vit(weights: Mapping[str, Tensor], cells: Size) -> dict[str, Tensor]:
+    """The weights of a transformer of others (MAE, DeiT, timm) as our backbone has them, with positions for its cells.
+
+    A class token and its position are left out; positions of a square are resized (bicubic) as the releases do.
+
+    Args:
+        weights: Weights by name, such as `blocks.0.norm1.weight`.
+        cells: Patches of a view (h, w).
+    """
+    named = {_renamed(f"backbone.{key}", _ORIGINAL).removeprefix("backbone."): value for key, value in weights.items()}
+    named |= {
+        key.replace("norm.", "ln1."): value for key, value in weights.items() if re.fullmatch(r"norm\.(weight|bias)", key)
+    }
+    positions = named.get("pos_embed")
+    if positions is not None and positions.ndim == 3:
+        named["pos_embed"] = _resized(positions, cells)
+    return named
+
+
+def _resized(positions: Tensor, cells: Size) -> Tensor:
+    """Positions of a square of patches, perhaps behind that of a class token, for another number of patches."""
+    count = positions.shape[1]
+    side = math.isqrt(count)
+    if count == cells[0] * cells[1] or side**2 not in (count, count - 1):
+        return positions
+    grid = positions[:, count - side**2 :].float().unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    return F.interpolate(grid, size=cells, mode="bicubic", align_corners=False).flatten(2).mT.contiguous()
 
 
 def _one_head(model: Model, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

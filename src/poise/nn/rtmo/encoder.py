@@ -3,7 +3,7 @@
 The weights are named as in RTMO's release.
 """
 
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -78,11 +78,11 @@ class _Encoder(nn.Module):
         return tokens.transpose(1, 2).reshape(x.shape)
 
 
-def cell_positions(cells: tuple[int, int], like: Tensor) -> Float[Tensor, "n c"]:
+def cell_positions(cells: tuple[Any, Any], like: Tensor) -> Float[Tensor, "n c"]:
     """Where each cell is, row by row: cosines and sines of its row, then of its column, at 64 wavelengths.
 
     Args:
-        cells: Cells of the map (h, w).
+        cells: Cells of the map (h, w): whole numbers, but tensors while a graph is traced.
         like: Whose device and type the result has.
     """
     quarter = WIDTH // 4

@@ -1,7 +1,7 @@
 """RTMO as a whole: maps of a view, and the people that are read from them."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int64
@@ -68,15 +68,29 @@ class RTMOHead(nn.Module):
             min_score: Least score of a person.
             max_iou: IoU above which the worse of two boxes is left out.
         """
-        levels = [maps[i : i + len(STRIDES)] for i in range(0, len(maps), len(STRIDES))]
-        persons, boxes, visible, poses = (torch.cat([x.flatten(2) for x in own], dim=2).transpose(1, 2) for own in levels)
-        priors, strides = cell_centres([(x.shape[2], x.shape[3]) for x in levels[0]], maps[0])
-        size = maps[0].new_tensor([levels[0][0].shape[3], levels[0][0].shape[2]]) * STRIDES[0]
-        corners = decoded_boxes(boxes, priors, strides)
+        score, corners, visible, poses, priors = _cells(maps)
+        size = maps[0].new_tensor([maps[0].shape[3], maps[0].shape[2]]) * STRIDES[0]
         return [
             self._of_view(*one, priors, size, min_score=min_score, max_iou=max_iou)
-            for one in zip(persons[..., 0].sigmoid(), corners, visible, poses, strict=True)
+            for one in zip(score, corners, visible, poses, strict=True)
         ]
+
+    def candidates(
+        self, maps: list[Feature], count: int
+    ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b n 4"], Float[Tensor, "b n k 2"], Float[Tensor, "b n k"]]:
+        """Scores, boxes, keypoints and their scores of each view's best cells, the best first; several may be of one person.
+
+        Args:
+            maps: What the head answered.
+            count: Number of cells, at most.
+        """
+        score, corners, visible, poses, priors = _cells(maps)
+        best, index = score.topk(min(count, score.shape[1]), dim=1)
+        boxes, poses, visible = (
+            part.gather(1, index[..., None].expand(-1, -1, part.shape[2])) for part in (corners, poses, visible)
+        )
+        xy = self.dcc(poses.flatten(0, 1), boxes.flatten(0, 1), priors[index].flatten(0, 1))
+        return best, boxes, xy.unflatten(0, index.shape), visible.sigmoid()
 
     def _of_view(
         self,
@@ -94,6 +108,38 @@ class RTMOHead(nn.Module):
         xy = self.dcc(poses[kept], boxes[kept], priors[kept])
         within = torch.minimum(boxes[kept].clamp(min=0), size.repeat(2))
         return FoundPeople(score[kept], within, xy, visible[kept].sigmoid())
+
+
+def _cells(
+    maps: list[Feature],
+) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b n 4"], Float[Tensor, "b n k"], Float[Tensor, "b n c"], Float[Tensor, "n 2"]]:
+    """Score, box, logits of visible keypoints and pose vector of each cell of all levels, and its centre."""
+    levels = [maps[i : i + len(STRIDES)] for i in range(0, len(maps), len(STRIDES))]
+    persons, boxes, visible, poses = (torch.cat([x.flatten(2) for x in own], dim=2).transpose(1, 2) for own in levels)
+    priors, strides = cell_centres([(x.shape[2], x.shape[3]) for x in levels[0]], maps[0])
+    return persons[..., 0].sigmoid(), decoded_boxes(boxes, priors, strides), visible, poses, priors
+
+
+@final
+class CandidateHead:
+    """Reads the people out of candidates: the head of an exported RTMO, whose graph has classified the coordinates."""
+
+    def people(self, parts: list[Tensor], *, min_score: float = MIN_SCORE, max_iou: float = MAX_IOU) -> list[FoundPeople]:
+        """The people of each view; arguments as of `RTMOHead.people`.
+
+        Args:
+            parts: Scores (b 1 n 1), boxes (b n 4 1), keypoints (b n k 2) and their scores (b n k 1) of candidates, and width
+                and height of each view (b 1 1 2).
+            min_score: Least score of a person.
+            max_iou: IoU above which the worse of two boxes is left out.
+        """
+        found = []
+        for score, boxes, xy, visible, size in zip(*parts, strict=True):
+            confidence, corners = score.flatten(), boxes[..., 0]
+            kept = best_boxes(corners, confidence, min_score=min_score, max_iou=max_iou)
+            within = torch.minimum(corners[kept].clamp(min=0), size.flatten().repeat(2))
+            found.append(FoundPeople(confidence[kept], within, xy[kept], visible[kept, :, 0]))
+        return found
 
 
 @final
@@ -139,12 +185,12 @@ class RTMONet(nn.Module):
 
 
 def cell_centres(
-    cells: list[tuple[int, int]], like: Tensor, *, of: tuple[int, ...] = STRIDES
+    cells: list[tuple[Any, Any]], like: Tensor, *, of: tuple[int, ...] = STRIDES
 ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 1"]]:
     """Centre (x, y) of each cell of every level, row by row, and its stride; pixels of the view.
 
     Args:
-        cells: Cells of each level (h, w).
+        cells: Cells of each level (h, w): whole numbers, but tensors while a graph is traced.
         like: Whose device and type the result has.
         of: Stride of each level.
     """
