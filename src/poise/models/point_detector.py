@@ -80,8 +80,9 @@ class PointDetector(BoxFinder, ImageModel):
         self._set(config or PointDetecting())
 
     def _set(self, config: PointDetecting) -> None:
-        classes = self.network.head.rtm_cls[0].out_channels if isinstance(self.network, RTMDetNet) else config.person + 1
-        if config.person >= classes:  # an exported network does not say
+        own = self.network
+        classes = own.head.classes if isinstance(own, RTMDetNet) else config.person + 1  # an exported network does not say
+        if config.person >= classes:
             raise InputError(f"person={config.person}: {self.card.name} has the classes 0 to {classes - 1}; take one of them")
         self.config = config
 

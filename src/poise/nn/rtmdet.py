@@ -61,7 +61,7 @@ class RTMDetHead(nn.Module):
         self.cls_convs, self.reg_convs = (_stacks(width, shared=shared, depthwise=depthwise) for _ in range(2))
         self.rtm_cls = nn.ModuleList(nn.Conv2d(width, classes, 1) for _ in STRIDES)
         self.rtm_reg = nn.ModuleList(nn.Conv2d(width, 4, 1) for _ in STRIDES)
-        self.exponential = exponential
+        self.classes, self.exponential = classes, exponential
         for layer in self.rtm_cls:
             nn.init.constant_(layer.bias, -math.log(1 / FIRST_SCORE - 1))  # type: ignore[arg-type]  # a convolution's
 

@@ -96,7 +96,7 @@ def _resized(positions: Tensor, cells: Size) -> Tensor:
     side = math.isqrt(count)
     if count == cells[0] * cells[1] or side**2 not in (count, count - 1):
         return positions
-    grid = positions[:, count - side**2 :].float().unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    grid = positions[:, count - side**2 :].float().mT.reshape(1, -1, side, side)
     return F.interpolate(grid, size=cells, mode="bicubic", align_corners=False).flatten(2).mT.contiguous()
 
 
