@@ -4,7 +4,7 @@
         --write docs/pictures/people.svg
 
 Each model is run by each runtime that is installed, with and without the flip test; a first pass warms up, the second one is
-timed: reading the images, views, network, decoding. Times are of all cores, so the machine must be quiet.
+timed: reading the images, views, network, decoding, scoring. Times are of all cores, so the machine must be quiet.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def measured(model: PoseModel, eval_set: EvalSet, *, runtime: str, precision: st
     evaluate(model, eval_set, settings)
     begun = time.perf_counter()
     found = evaluate(model, eval_set, settings)
-    spent = 1000 * (time.perf_counter() - begun) / len(found.results)
+    spent = 1000 * (time.perf_counter() - begun) / eval_set.everybody
     return Row(model.card.name, runtime, precision, flip, found.numbers["AP"], spent)
 
 
@@ -111,7 +111,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", default=["poise_people"], help="model files or names")
+    parser.add_argument(
+        "--models", nargs="+", default=["poise_people", "blazepose_full", "blazepose_lite"], help="model files or names"
+    )
     parser.add_argument("--threads", type=int, help="threads of PyTorch")
     parser.add_argument("--write", type=Path, help="the plot, an .svg")
     given = parser.parse_args()

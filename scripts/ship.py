@@ -1,4 +1,4 @@
-"""Put two trained models into the package, with their cards and kernels in half precision: what poise ships.
+"""Put two trained models into the package, with their cards and kernels in int8: what poise ships.
 
     python scripts/ship.py runs/people runs/detector
 
@@ -15,21 +15,21 @@ from poise.weights.model_file import load, save
 SHIPPED = Path(__file__).parent.parent / "src" / "poise" / "weights" / "shipped"
 LICENCE = "Apache-2.0"
 NOTES = (
-    "trained by poise from random weights (scripts/people), on people rendered from anny (code Apache-2.0, assets CC0), on 230 "
-    "images of COCO train2017 (labels CC BY 4.0) and on Leeds Sports Pose extended (research data); its limits: docs/people.md"
+    "trained by poise from random weights, on people rendered from anny (code Apache-2.0, assets CC0), on 245 images of COCO "
+    "train2017 (labels CC BY 4.0) and on Leeds Sports Pose extended (research data); data, scores and limits: docs/people.md"
 )
 
 
 def main() -> None:
     """Write both model files."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("people", type=Path, help="run of poise train people")
-    parser.add_argument("detector", type=Path, help="run of poise train detector_mixed")
+    parser.add_argument("people", type=Path, help="run of poise train people, or its model file")
+    parser.add_argument("detector", type=Path, help="run of poise train detector_mixed, or its model file")
     given = parser.parse_args()
     for name, run in ((PEOPLE, given.people), (PEOPLE_DETECTOR, given.detector)):
-        model = load(run / "model.safetensors")
+        model = load(run / "model.safetensors" if run.is_dir() else run)
         model.card = replace(model.card, name=name, licence=LICENCE, notes=NOTES)
-        path = save(model, SHIPPED / f"{name}.safetensors", half=True)
+        path = save(model, SHIPPED / f"{name}.safetensors", kernels="int8")
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

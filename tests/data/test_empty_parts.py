@@ -45,8 +45,8 @@ def test_the_command_cuts_them_out_of_images_in_which_everybody_is_labelled(tmp_
     words = ["data", "backgrounds", str(labels), "--images", str(tmp_path / "images"), "--out", str(tmp_path / "out")]
     assert main([*words, "--least", "90"]) == 0
     assert "2 parts of 3 images" in capsys.readouterr().out
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1_0.jpg", "2_0.jpg"]
-    assert read_image(tmp_path / "out" / "1_0.jpg").shape == (3, 120, 96)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000000_1_0.jpg", "000001_2_0.jpg"]
+    assert read_image(tmp_path / "out" / "000000_1_0.jpg").shape == (3, 120, 96)
     assert main(words) == 1
     assert "is not empty; give a new folder" in " ".join(capsys.readouterr().err.split())
     assert main([*words[:-1], str(tmp_path / "none"), "--least", "150"]) == 1

@@ -5,13 +5,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import poise
 from poise.cli.main import main
 from poise.data.images import write_image
-from poise.errors import InputError
+from poise.errors import CheckpointError, InputError
 from poise.models.keypoint_fcos import KeypointFCOS
 from poise.weights import cache
+from poise.weights.kernels import SCALE, unpacked
 from poise.weights.model_file import load, save
 from poise.zoo.plain import plain
 from poise.zoo.rcnn.keypoint_fcos import slim_fcos
@@ -22,10 +24,10 @@ def made(tmp_path_factory):
     """A folder of models that come with poise, with random weights."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("shipped")
-    save(plain("t", size=(64, 64), name=cache.PEOPLE), folder / f"{cache.PEOPLE}.safetensors", half=True)
+    save(plain("t", size=(64, 64), name=cache.PEOPLE), folder / f"{cache.PEOPLE}.safetensors", kernels="int8")
     detector = slim_fcos("t", size=(64, 64), finest=8, name=cache.PEOPLE_DETECTOR)
     torch.nn.init.constant_(detector.network.head.classification_head.cls_logits.bias, 2.0)  # so that it finds somebody
-    save(detector, folder / f"{cache.PEOPLE_DETECTOR}.safetensors", half=True)
+    save(detector, folder / f"{cache.PEOPLE_DETECTOR}.safetensors", kernels="float16")
     return folder
 
 
@@ -34,7 +36,6 @@ def box(made, tmp_path, monkeypatch):
     """An installation with these models and an empty cache."""
     monkeypatch.setenv("POISE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(cache, "SHIPPED", made)
-    monkeypatch.setattr("poise.inference.usual_detector.SHIPPED", made)
     return made
 
 
@@ -63,7 +64,7 @@ def test_detect_without_a_detector_takes_the_one_that_comes_with_poise(box, phot
 def test_they_are_known_by_name_in_python_and_nothing_is_to_get(box, capsys):
     assert poise.load("poise_people").card.name == "poise_people"
     assert isinstance(load("poise_people_detector"), KeypointFCOS)
-    assert main(["get", "poise_people"]) == 0
+    assert main(["get", "Poise-People"]) == 0
     assert "comes with poise" in capsys.readouterr().out
     assert main(["get"]) == 0
     own, rest = capsys.readouterr().out.split("models in ")
@@ -81,18 +82,22 @@ def test_an_installation_without_them_says_what_to_do(photo, tmp_path, monkeypat
     assert "no detector was given, and poise was installed without its own; name one with --detector" in said
 
 
-def test_kernels_in_half_precision_are_half_the_size_and_read_as_float32(made, tmp_path):
+@pytest.mark.parametrize(("kernels", "size", "step"), [("float16", 0.52, 2**-11), ("int8", 0.27, 1 / 254)])
+def test_kernels_in_fewer_bits_are_smaller_and_read_as_float32(kernels, size, step, tmp_path):
     torch.manual_seed(0)
     model = plain("t", size=(64, 64))
-    whole, half = (save(model, tmp_path / f"{name}.safetensors", half=name == "half") for name in ("whole", "half"))
-    assert half.stat().st_size < 0.52 * whole.stat().st_size
-    read = load(half).network.state_dict()
+    whole = save(model, tmp_path / "whole.safetensors")
+    assert main(["export", str(whole), "--out", str(tmp_path / "few.safetensors"), "--kernels", kernels]) == 0
+    few = tmp_path / "few.safetensors"
+    assert few.stat().st_size < size * whole.stat().st_size
+    read = load(few).network.state_dict()
     for name, value in model.network.state_dict().items():
         assert read[name].dtype == value.dtype
-        torch.testing.assert_close(read[name], value, rtol=5e-4 if value.ndim > 1 else 0, atol=1e-7 if value.ndim > 1 else 0)
-    assert main(["export", str(whole), "--out", str(tmp_path / "again.safetensors"), "--fp16"]) == 0
-    assert (tmp_path / "again.safetensors").stat().st_size == half.stat().st_size
+        most = value.flatten(1).abs().amax(dim=1).view(-1, *[1] * (value.ndim - 1)) if value.ndim > 1 else torch.zeros(())
+        assert (read[name] - value).abs().le(1.001 * step * most).all()
     assert main(["export", str(whole), "--out", str(tmp_path / "no.safetensors"), "--flip"]) == 1
+    assert main(["export", str(whole), "--out", str(tmp_path / "no.onnx"), "--kernels", kernels]) == 1
+    assert main(["export", str(whole), "--out", str(tmp_path / "no.safetensors"), "--kernels", "int4"]) == 1
 
 
 def test_weights_beyond_float16_are_not_halved(tmp_path):
@@ -100,5 +105,23 @@ def test_weights_beyond_float16_are_not_halved(tmp_path):
     with torch.no_grad():
         model.network.head.final.weight[0, 0] = 1e6
     with pytest.raises(InputError, match=r"head\.final\.weight has values beyond those of float16"):
-        save(model, tmp_path / "model.safetensors", half=True)
+        save(model, tmp_path / "model.safetensors", kernels="float16")
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_kernels_without_their_scales_are_refused(made):
+    file = made / f"{cache.PEOPLE}.safetensors"
+    weights = {name: value for name, value in load_file(file).items() if not name.endswith(SCALE)}
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        unpacked(weights)
+
+
+@pytest.mark.skipif(not cache.SHIPPED.is_dir(), reason="this copy has no models of its own")
+def test_the_models_of_this_package_are_small_and_say_where_they_are_from():
+    files = sorted(cache.SHIPPED.glob("*.safetensors"))
+    assert [file.stem for file in files] == [cache.PEOPLE, cache.PEOPLE_DETECTOR]
+    assert sum(file.stat().st_size for file in files) < 8e6
+    for file in files:
+        model = load(file)
+        assert (model.card.name, model.card.licence) == (file.stem, "Apache-2.0")
+        assert "docs/people.md" in model.card.notes

@@ -128,9 +128,16 @@ def draw_test(out: Path, count: int, *, seed: int) -> Path:
 
 
 def finish(
-    out: Path, trained: RunResult, eval_set: EvalSet, found: Evaluation, setting: InferenceSettings, *, seconds: float
+    out: Path,
+    trained: RunResult,
+    eval_set: EvalSet,
+    found: Evaluation,
+    setting: InferenceSettings,
+    *,
+    begun: str,
+    seconds: float,
 ) -> None:
-    """Write model file, figures, pictures and report."""
+    """Write model file, figures, pictures and report, which says how the model began."""
     model = require_top_down(trained.model)
     save(model, out / "model.safetensors")
     numbers = found.numbers | {"images": len(eval_set.dataset), "seconds": round(seconds, 1)}
@@ -148,7 +155,7 @@ def finish(
         pairs.append((sample.key.file_name, pair))
     for index in shown[:3]:
         answers += _maps(model, eval_set.dataset[index])
-    _report(trained, found, pairs, answers, seconds).write(out / "report.html")
+    _report(trained, found, pairs, answers, begun=begun, seconds=seconds).write(out / "report.html")
 
 
 def _reader(eval_set: EvalSet, index: int) -> Callable[[], UInt8[torch.Tensor, "3 H W"]]:
@@ -195,6 +202,8 @@ def _report(
     found: Evaluation,
     pairs: list[tuple[str, AnyPixels]],
     answers: list[tuple[str, AnyPixels]],
+    *,
+    begun: str,
     seconds: float,
 ) -> Report:
     checked = [row for row in trained.history if "val/loss" in row]
@@ -206,9 +215,9 @@ def _report(
     return (
         Report("poise demo")
         .text(
-            f"The model {trained.model.card.name} was trained on drawn people and measured on {len(found.results)} people in "
-            f"drawings it had not seen; all of it took {seconds:.0f} seconds. pck@0.1 is the share of labelled keypoints found "
-            f"nearer than a tenth of the longer side of their box: {found.pck['pck@0.1']:.3f}."
+            f"The model {trained.model.card.name} began {begun}, was trained on drawn people and measured on "
+            f"{len(found.results)} people in drawings it had not seen; all of it took {seconds:.0f} seconds. pck@0.1 is the "
+            f"share of labelled keypoints found nearer than a tenth of the longer side of their box: {found.pck['pck@0.1']:.3f}."
         )
         .section("Training")
         .curve(

@@ -39,7 +39,7 @@ def default_model(console: Console, *, yes: bool) -> Path:
     """
     place = cache.default_place()
     if place.is_file():
-        if place.parent == cache.SHIPPED:
+        if cache.comes_with_poise(place):
             say(console, f"no model was given: it is {place.stem}, which comes with poise; --model FILE|NAME takes another")
         return place
     parts = obtainable()[cache.DEFAULT]

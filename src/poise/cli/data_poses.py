@@ -65,6 +65,8 @@ def run(
         console.print(f"{file}: {len(kept)} poses; {_summary(wrong)}", highlight=False, markup=False, soft_wrap=True)
         poses.append(kept)
         found += [{"annotations": str(file)} | asdict(one) for one in wrong]
+    if out is not None and not any(map(len, poses)):
+        raise InputError(f"no pose is nearer to its labels than --good {good}, so nothing was written; give a larger share")
     if out is not None:
         BodyPoses(np.concatenate(poses)).write(out)
     if suspects is not None:

@@ -57,6 +57,8 @@ def run(
     console = Console()
     choose_precision(running.precision, choose_device(running.device))
     check_folder(out)
+    start = None if from_scratch else shipped(PEOPLE)
+    begun = "with random weights" if start is None else f"as {start.stem}, which comes with poise"
     checked = max(8, min(200, people // 30))
     say(console, f"drawing {people} people to learn from, {checked} to check on and {tested} for the test")
     recipe = drawn(people=people, checked=checked, epochs=epochs, seed=chance.seed, size=SIZE, watch=with_progress)
@@ -71,14 +73,14 @@ def run(
             device=running.device,
             precision=running.precision,
             minutes=max(minutes / 2, minutes - drawn_in),
-            start=None if from_scratch else shipped(PEOPLE),
+            start=start,
             console=console,
         )
         eval_set = EvalSet.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
         settings = running.settings_for(trained.model)
         found = evaluate(trained.model, eval_set, settings, watch=with_bar)
         print_evaluation(console, found, name=trained.model.card.name)
-        finish(out, trained, eval_set, found, settings, seconds=time.monotonic() - started)
+        finish(out, trained, eval_set, found, settings, begun=begun, seconds=time.monotonic() - started)
         mark(out)
     say(console, f"pck@0.1 on {len(eval_set.dataset)} unseen drawings: {found.pck['pck@0.1']:.3f}")
     say(console, f"{time.monotonic() - started:.0f} seconds; look at {out / 'report.html'} and {out / 'pictures'}")

@@ -22,6 +22,7 @@ def run(
     normalise: bool = True,
     flip: bool = False,
     decode: bool = True,
+    kernels: Annotated[str | None, arg(metavar="float16|int8")] = None,
     fp16: bool = False,
     bf16: bool = False,
     int8: Images = (),
@@ -44,15 +45,17 @@ def run(
 
         poise export model.safetensors --out small.onnx --int8 photos
 
-        poise export runs/first/model.safetensors --out mine.safetensors --fp16
+        poise export runs/first/model.safetensors --out mine.safetensors --kernels float16
 
     Args:
         model: Model file, or the name of a model of `poise get`.
-        out: File to write; an .xml has its weights in a .bin beside it. A .safetensors is a model file of poise again, with
-            --fp16 at half the size; it is computed in fp32.
+        out: File to write; an .xml has its weights in a .bin beside it. A .safetensors is a model file of poise again
+            (--kernels).
         normalise: The file takes RGB pixels, 0 to 255; else views normalised as its metadata says.
         flip: The file averages with the mirrored view (flip test); twice the time.
         decode: The file also gives keypoints and scores; else what the network answers alone.
+        kernels: Of a .safetensors: keep the weights of convolutions and linear layers in float16, at half the size, or in int8
+            with a scale for each output channel, at a quarter. It is computed in fp32; measure what int8 costs.
         fp16: Weights in float16: half the size.
         bf16: OpenVINO computes in bfloat16: fast on CPUs with AMX.
         int8: Photographs of single people, or whole images for models of those, by which an int8 file is calibrated.
@@ -61,10 +64,6 @@ def run(
     check_out("--out", out, ends=(".onnx", ".xml", MODEL_FILE))
     if sum((fp16, bf16, bool(int8))) > 1:
         raise InputError("--fp16, --bf16 and --int8 are three precisions; give one of them")
-    if out.suffix == MODEL_FILE:
-        others = {"--int8": int8, "--bf16": bf16, "--flip": flip, "--images": images, "--no-decode": not decode}
-        refuse(others | {"--no-normalise": not normalise}, why="a model file of poise is for no runtime and takes --fp16 alone")
-        return _copied(model, out, half=fp16)
     from poise.exporting.views import drawn_views, views_of
     from poise.exporting.write import Exporting, Precision, export
     from poise.models.base import require_image
@@ -74,6 +73,12 @@ def run(
 
     if model.suffix in ENDINGS:
         raise InputError(f"{model} is exported already; give the .safetensors it was made of")
+    if out.suffix == MODEL_FILE:
+        others = {"--int8": int8, "--fp16": fp16, "--bf16": bf16, "--flip": flip, "--images": images, "--no-decode": not decode}
+        others |= {"--no-normalise": not normalise}
+        refuse(others, why="a model file of poise is for no runtime and takes --kernels alone")
+        return _copied(model, out, kernels=kernels or "float32")
+    refuse({"--kernels": kernels}, why=f"--kernels is for a {MODEL_FILE}")
     precision: Precision = "int8" if int8 else "fp16" if fp16 else "bf16" if bf16 else "fp32"
     exporting = Exporting(normalise, flip, decode, precision)
     exporting.check(out)
@@ -85,11 +90,12 @@ def run(
     return 0
 
 
-def _copied(model: Path, out: Path, *, half: bool) -> int:
-    """Write the model file again, in float16 if wanted."""
+def _copied(model: Path, out: Path, *, kernels: str) -> int:
+    """Write the model file again, with kernels in other bits."""
     from poise.terminal import Console, say
+    from poise.weights.kernels import check_kernels
     from poise.weights.model_file import load, save
 
-    path = save(load(model), out, half=half)
-    say(Console(), f"{path}: {'fp16' if half else 'fp32'}, {path.stat().st_size / 1e6:.1f} MB")
+    path = save(load(model), out, kernels=check_kernels(kernels))
+    say(Console(), f"{path}: kernels in {kernels}, {path.stat().st_size / 1e6:.1f} MB")
     return 0

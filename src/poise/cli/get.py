@@ -32,7 +32,8 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
     """
     from poise.errors import InputError
     from poise.terminal import Console, say
-    from poise.weights.cache import shipped
+    from poise.weights.aliases import known_as
+    from poise.weights.cache import kept_models, shipped
     from poise.weights.zoo_names import check_obtainable
 
     console = Console()
@@ -41,7 +42,9 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
             raise InputError("--file needs the name of a model: poise get NAME --file FILE; poise get lists them")
         print_listing(console)
         return 0
-    if (own := shipped(name)) is not None:
+    if (own := shipped(known_as(name, kept_models()))) is not None:
+        if file:
+            raise InputError(f"{name} comes with poise and is made of no other files; leave --file out")
         say(console, f"{name} comes with poise, there is nothing to get: {own}")
         return 0
     name = check_obtainable(name)
@@ -60,13 +63,13 @@ def run(name: Positional[ModelName] = "", /, *, file: Files = ()) -> int:
 def print_listing(console: "Console") -> None:
     """Print the models that come with poise, those of the cache, and every one that can be got."""
     from poise.terminal import say
-    from poise.weights.cache import SHIPPED, home
+    from poise.weights.cache import comes_with_poise, home
     from poise.zoo.get import listing
 
     models = listing()
     width = max(map(len, models))
     there = {name: path for name, path in models.items() if path is not None}
-    own = {name: path for name, path in there.items() if path.parent == SHIPPED}
+    own = {name: path for name, path in there.items() if comes_with_poise(path)}
     rest = {name: path for name, path in there.items() if name not in own}
     for title, kept in (("models that come with poise:", own), (f"models in {home()}:", rest)):
         say(console, title)

@@ -9,6 +9,7 @@ from poise.data.base import Dataset
 from poise.data.images import write_image
 from poise.dims import Size
 from poise.geometry import box_mask
+from poise.writing import short_name
 
 Rectangle = tuple[int, int, int, int]
 """Left, top, right and bottom side, pixels; the last two are outside."""
@@ -27,7 +28,7 @@ def write_empty_parts(dataset: Dataset, folder: Path, *, least: int) -> int:
 
     Args:
         dataset: Images with the boxes of people.
-        folder: Folder of the parts, `IMAGE_NUMBER.jpg`.
+        folder: Folder of the parts, `INDEX_IMAGE_NUMBER.jpg`.
         least: Shorter side of a part, pixels, at least.
     """
     written = 0
@@ -38,7 +39,7 @@ def write_empty_parts(dataset: Dataset, folder: Path, *, least: int) -> int:
         if sample.ignore is not None and bool(sample.ignore[outside].all()):
             continue
         for number, (left, top, right, bottom) in enumerate(empty_parts(sample.size, boxes.tolist(), least=least)):
-            name = f"{Path(sample.key.file_name).stem}_{number}.jpg"
+            name = short_name(f"{index:06d}_{Path(sample.key.file_name).stem}_{number}", ending=".jpg")
             write_image(folder / name, np.ascontiguousarray(sample.image[:, top:bottom, left:right].permute(1, 2, 0).numpy()))
             written += 1
     return written

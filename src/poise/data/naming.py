@@ -14,7 +14,9 @@ from poise.skeletons.coco import sigmas_by_name
 from poise.skeletons.registry import find, of_length
 from poise.skeletons.wholebody import FIELDS, WHOLEBODY133
 
-_KEYPOINT_FIELD = re.compile(r"(^|_)(kpts|keypoints|landmarks)($|_|\d)", re.IGNORECASE)
+_KEYPOINT_FIELD = re.compile(r"(^|_)(kpts|keypoints|landmarks)($|_(?!3d)|\d)", re.IGNORECASE)
+"""Fields with keypoints in the image, not those in space such as `keypoints_3d`."""
+
 _BOXES = {"face_kpts": "face_box", "lefthand_kpts": "lefthand_box", "righthand_kpts": "righthand_box"}
 """Fields of COCO-WholeBody's annotations: the box of a part."""
 

@@ -7,7 +7,7 @@ from poise.errors import PoiseError
 from poise.inference.whole_image import whole_image_note
 from poise.models.base import PoseModel
 from poise.skeletons.nouns import PERSON, Nouns, nouns
-from poise.weights.cache import PEOPLE_DETECTOR, SHIPPED, kept_models, model_place, shipped
+from poise.weights.cache import PEOPLE_DETECTOR, comes_with_poise, kept_models, model_place, shipped
 from poise.zoo.get import get
 from poise.zoo.rcnn.torchvision_detectors import bring_weights, has_weights
 
@@ -22,7 +22,7 @@ TORCHVISION = ("fasterrcnn_resnet50_fpn_v2", "fasterrcnn_resnet50_fpn", "fasterr
 
 BLAZEPOSE = "blazepose_detector"
 
-OTHERS = "--detector FILE|NAME takes another, --boxes FILE boxes of your own, --whole-image none"
+OTHERS = "--detector FILE|NAME takes another, --whole-image takes each image as one box"
 
 
 def usual_detector(model: PoseModel, file: Path, *, say: Callable[[str], None]) -> str | None:
@@ -38,10 +38,10 @@ def usual_detector(model: PoseModel, file: Path, *, say: Callable[[str], None]) 
         say: Is told which detector it is, and what else there is.
     """
     noun = nouns(model.skeleton)
-    published = file.parent in (model_place(model.card.name).parent, SHIPPED)
+    published = file.parent == model_place(model.card.name).parent or comes_with_poise(file)
     if not published or whole_image_note(model) is None or noun not in USUAL:
         return None
-    if file.parent == SHIPPED and (own := _own(say)):
+    if comes_with_poise(file) and (own := _own(say)):
         return own
     there = _there(noun)
     if there is not None:

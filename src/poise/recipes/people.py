@@ -10,7 +10,7 @@ from poise.data.cached import CachedDataset
 from poise.data.naming import naming_of
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.files import mixture
-from poise.recipes.ranges import check_run
+from poise.recipes.ranges import check_count, check_positive
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation
 from poise.zoo.plain import plain
@@ -72,7 +72,7 @@ def people(
         tiny: Height and width of the tiny views, multiples of 32.
         small: Height and width of the small views, multiples of 32.
         size: Height and width of the full views, multiples of 32.
-        rate: Learning rate for batches of 32 tiny views; 0.6 of it for small and 0.4 for full views.
+        rate: Learning rate for batches of 32 tiny views; 0.3 of it for small and 0.2 for full views.
         batch: Views in a step.
 
     Raises:
@@ -81,9 +81,12 @@ def people(
         SkeletonMismatch: A file has none of COCO's keypoints, or the names do not fit it.
         MissingExtra: Rendered people without `poise[bodies]`.
     """
-    check_run(epochs=epochs, rate=rate)
-    check_run(epochs=small_epochs, rate=rate)
-    check_run(epochs=tiny_epochs, rate=rate)
+    check_positive("--rate", rate)
+    for flag, count in (("--tiny-epochs", tiny_epochs), ("--small-epochs", small_epochs), ("--epochs", epochs)):
+        check_count(flag, count)
+    check_count("--rendered", rendered, minimum=0)
+    stages = ((tiny, tiny_epochs, 1.0), (small, small_epochs, 0.3), (size, epochs, 0.2))
+    models = [plain(width, size=views, name="poise_people") for views, _, _ in stages]
     train, val = mixture(
         annotations,
         images,
@@ -95,11 +98,10 @@ def people(
         split_seed=split_seed,
         naming=naming_of(skeleton, fields or ()),
     )
-    stages = ((tiny, tiny_epochs, 1.0), (small, small_epochs, 0.6), (size, epochs, 0.4))
     first, *rest = (
         Recipe(
             name="people",
-            model=plain(width, size=views, name="poise_people"),
+            model=model,
             train=train,
             val=val,
             epochs=length,
@@ -112,7 +114,7 @@ def people(
             clip=1.0,
             best="AP",
         )
-        for views, length, share in stages
+        for model, (views, length, share) in zip(models, stages, strict=True)
     )
     return replace(first, then=tuple(rest))
 

@@ -83,6 +83,11 @@ def shipped(name: str) -> Path | None:
     return place if place.is_file() else None
 
 
+def comes_with_poise(path: Path) -> bool:
+    """Whether a file is that of a model that comes with poise."""
+    return path.parent == SHIPPED
+
+
 def default_place() -> Path:
     """The file of the model where none is given, whether it is there or not: the one that comes with poise, else `DEFAULT`."""
     return shipped(PEOPLE) or model_place(DEFAULT)

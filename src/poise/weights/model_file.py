@@ -33,6 +33,7 @@ from poise.weights import exported_file
 from poise.weights.cache import NO_MODEL, located, model_place
 from poise.weights.checkpoint import check_finite, compare
 from poise.weights.checksum import checksum
+from poise.weights.kernels import Kernels, packed, unpacked
 from poise.weights.model_values import check_values
 from poise.weights.zoo_names import zoo_names
 from poise.writing import write_atomic
@@ -50,39 +51,29 @@ FORMAT = 1
 """Version of the metadata; files of later versions are refused."""
 
 
-def save(model: Model, path: str | os.PathLike[str], *, half: bool = False) -> Path:
+def save(model: Model, path: str | os.PathLike[str], *, kernels: Kernels = "float32") -> Path:
     """Write a model file; it is there whole or not at all.
 
     Args:
         model: Model to save.
         path: Ends in `.safetensors`; folders are made.
-        half: Keep the weights of convolutions and linear layers in float16, half the size; `load` makes float32 of them.
+        kernels: How the weights of convolutions and linear layers are kept (`Kernels`); `load` makes float32 of them.
 
     Returns:
         The path.
 
     Raises:
-        InputError: Another ending, no whole model, one that `load` could not make again (`check_kept`), or a weight beyond
-            float16's 65504.
+        InputError: Another ending, no whole model, one that `load` could not make again (`check_kept`), or kernels of another
+            kind, or beyond the range of it.
         WriteError: The place cannot be written.
     """
     target = model_path(path)
     check_kept(model)
     text = json.dumps(describe(model))
     weights = {key: value.detach().cpu().contiguous() for key, value in model.network.state_dict().items()}
-    weights = {key: _halved(key, value) for key, value in weights.items()} if half else weights
+    weights = packed(weights, kernels)
     write_atomic(target, to_bytes(weights, metadata={"poise": text, CHECKSUM: checksum([text, weights])}))
     return target
-
-
-def _halved(name: str, value: Tensor) -> Tensor:
-    """In float16 if it is a kernel or a matrix: biases and the statistics of norms are few, and stay as they are."""
-    if not value.is_floating_point() or value.ndim < 2:
-        return value
-    short = value.half()
-    if not short.isfinite().all():
-        raise InputError(f"the weight {name} has values beyond those of float16, 65504; keep the model in float32")
-    return short
 
 
 def model_path(path: str | os.PathLike[str]) -> Path:
@@ -208,7 +199,10 @@ def _read(source: Path) -> tuple[dict[str, Tensor], str]:
         raise CheckpointError(
             f"{source} is damaged: its checksum is not that of its weights and description; take a copy of it, or make it anew"
         )
-    return {key: _single(value) for key, value in weights.items()}, metadata["poise"]
+    try:
+        return {key: _single(value) for key, value in unpacked(weights).items()}, metadata["poise"]
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from error
 
 
 def _no_file(source: Path) -> str:

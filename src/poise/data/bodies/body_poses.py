@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -35,9 +36,10 @@ class BodyPoses:
         try:
             with np.load(path, allow_pickle=False) as file:
                 names, angles = file["names"].tolist(), file["angles"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise ReadError(f"{str(path)!r} is no file of poses ({error}); make one with `poise data poses`") from error
-        if tuple(names) != NAMES or angles.ndim != 2 or angles.shape[1:] != (len(NAMES),) or not len(angles):
+        whole = angles.dtype.kind == "f" and angles.ndim == 2 and angles.shape[1:] == (len(NAMES),) and len(angles) > 0
+        if tuple(names) != NAMES or not whole or not np.isfinite(angles).all():
             raise ReadError(f"{str(path)!r} holds no poses of the {len(NAMES)} angles of this version; make it again")
         return cls(angles.astype(np.float32))
 

@@ -101,13 +101,15 @@ def body_model() -> BodyModel:
     Raises:
         MissingExtra: `anny` is not installed.
     """
+    import torch
+
     try:
         import anny
     except ImportError as error:
-        raise MissingExtra("rendered people need the package anny: pip install 'poise[bodies]'") from error
+        raise MissingExtra(f"rendered people need the package anny ({error}): pip install 'poise[bodies]'") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = anny.Anny(skinning_method="lbs").to(dtype=__import__("torch").float32)
+        model = anny.Anny(skinning_method="lbs").to(dtype=torch.float32)
         regressor = anny.KeypointsRegressor.coco(model)
     names, rows = _more_keypoints(model, tuple(regressor.labels), regressor.regression_weights.numpy())
     weights, bones = model.vertex_bone_weights.sort(dim=1, descending=True)
