@@ -217,7 +217,7 @@ def _report(
         .text(
             f"The model {trained.model.card.name} began {begun}, was trained on drawn people and measured on "
             f"{len(found.results)} people in drawings it had not seen; all of it took {seconds:.0f} seconds. pck@0.1 is the "
-            f"share of labelled keypoints found nearer than a tenth of the longer side of their box: {found.pck['pck@0.1']:.3f}."
+            f"share of keypoints found nearer than a tenth of the longer side of their box: {found.pck['pck@0.1']:.3f}."
         )
         .section("Training")
         .curve(
