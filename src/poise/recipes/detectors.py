@@ -1,5 +1,6 @@
 """Runs of our own small detector with keypoints, on drawn figures and on any COCO-style files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from poise.data.figures import FigureDataset
 from poise.data.naming import naming_of
 from poise.errors import InputError
 from poise.models.keypoint_rcnn import KeypointRCNN
+from poise.nn.backbones.plain import PlainNet
 from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import Recipe
 from poise.recipes.dropping import Dropping, dropped
@@ -141,6 +143,7 @@ def detector_mixed(
     side: int = SIDE,
     width: Width = WIDTH,
     trunk: str | None = None,
+    freeze: int = 0,
     one_stage: bool = False,
     finest: int = 4,
     head: str = "gaussian",
@@ -184,6 +187,8 @@ def detector_mixed(
         width: "t" (2.5 million parameters) or "s" (4.9 million).
         trunk: Another backbone with its neck under the same slim heads, such as r18_fpn, hrnet_w8_hrfpn or timm_NAME_fpn, from
             random weights.
+        freeze: Parts of a plain trunk that stay as they are, its stem first, then its four stages; for one whose weights come from
+            elsewhere (`--trunk poise_t_fpn --backbone-weights poise_people.safetensors`).
         one_stage: Find boxes in one stage, by FCOS, and keypoints by a branch with spatial attention (CenterMask2's manner).
         finest: Stride of the finest map of the pyramid that a network of one stage finds boxes on: with 8 in place of 4 it
             takes less than half of the time, and learns nobody who is smaller than about 16 pixels of a view.
@@ -222,7 +227,7 @@ def detector_mixed(
         split_seed=split_seed,
         naming=naming_of(skeleton, fields or ()),
     )
-    return short_run(
+    run = short_run(
         "detector_mixed",
         model,
         train,
@@ -233,6 +238,17 @@ def detector_mixed(
         empty=empty,
         augmentation=dropped(views, drop),
     )
+    return replace(run, still=_still(model, freeze))
+
+
+def _still(model: KeypointRCNN, parts: int) -> tuple[str, ...]:
+    """Names of the first parts of a plain trunk, which are frozen."""
+    if not parts:
+        return ()
+    body = model.network.get_submodule("backbone.body")
+    if not isinstance(body, PlainNet) or not 0 < parts <= 1 + len(body.stages):
+        raise InputError(f"--freeze {parts}: 0 to 5 parts of a plain trunk, such as poise_t_fpn, can be frozen, its stem first")
+    return ("backbone.body.stem", *(f"backbone.body.stages.{stage}" for stage in range(parts - 1)))
 
 
 def _network(width: Width, *, one_stage: bool, finest: int, trunk: str | None, side: int, codec: RoICodec) -> KeypointRCNN:

@@ -13,6 +13,7 @@ from poise.errors import CheckpointError
 from poise.models.base import PoseModel
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.multistage import MultiStage
+from poise.nn.backbones.plain import PlainNet
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.backbones.vit import ViT
@@ -23,7 +24,7 @@ from poise.zoo.vitpose_keys import of_a_plain_vit
 Names = Mapping[str, Tensor]
 """Weights by name."""
 
-_BODIES = (ResNet, HRNet, MultiStage, TimmBackbone, ViT)
+_BODIES = (ResNet, HRNet, MultiStage, PlainNet, TimmBackbone, ViT)
 _AFFINE = {"s": "weight", "b": "bias"}
 
 

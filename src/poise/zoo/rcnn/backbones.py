@@ -180,15 +180,17 @@ class BackboneSpec:
         body = re.sub(r"^resne(x)?t(?=\d)", lambda m: m[1] or "r", self.body)
         return f"{body}_{self.neck}" + ("_max" if self.pooling == "max" else "") + self.pyramid.words
 
-    def build(self, variant: Variant, *, coarser: bool = True) -> BackboneWithNeck:
+    def build(self, variant: Variant, *, coarser: bool = True, finest: int = 4) -> BackboneWithNeck:
         """Both, with random weights.
 
         Args:
             variant: Code base of the detector.
             coarser: Whether a pyramid has coarser maps than the backbone.
+            finest: Stride of the finest map of an FPN that goes on by pooling, where the backbone has a finer one.
 
         Raises:
-            InputError: A depth or width that cannot be, or P3 to P7 on a backbone without maps of strides 8 and more.
+            InputError: A depth or width that cannot be, P3 to P7 on a backbone without maps of strides 8 and more, or an HRFPN
+                from another stride than its backbone's.
         """
         body = build_body(self.body, self.neck, variant)
         replace_norms(body, variant.norm)
@@ -197,16 +199,18 @@ class BackboneSpec:
         keep = pyramid_levels(body.strides)
         channels, strides = tuple(body.channels[i] for i in keep), tuple(body.strides[i] for i in keep)
         if self.neck == "hrfpn":
+            if finest != strides[0]:
+                raise InputError(f"an HRFPN begins at the stride {strides[0]} of its backbone, not at {finest}")
             maps = len(keep) + coarser
             neck = HRFPN(channels, strides, self.pyramid.width, maps=maps, pooling=self.pooling or "average")
             return BackboneWithNeck(body, neck, keep=keep)
-        return BackboneWithNeck(body, self._fpn(channels, strides, coarser=coarser), keep=keep)
+        return BackboneWithNeck(body, self._fpn(channels, strides, coarser=coarser, finest=finest), keep=keep)
 
-    def _fpn(self, channels: tuple[int, ...], strides: tuple[int, ...], *, coarser: bool) -> FPN:
+    def _fpn(self, channels: tuple[int, ...], strides: tuple[int, ...], *, coarser: bool, finest: int) -> FPN:
         own = self.pyramid
         retina = own.ending != "pool"
-        first = sum(stride < 8 for stride in strides) if retina else 0
+        first = sum(stride < (8 if retina else finest) for stride in strides)
         if first == len(strides):
-            raise InputError(f"{self.body} has no map of stride 8 or more, from which P3 to P7 go on; take another ending")
+            raise InputError(f"{self.body} has no map of stride 8 or more, from which a pyramid goes on; take another one")
         extra = int(coarser)
         return FPN(channels, strides, own.width, extra=extra, ending=own.ending, norm=own.norm, relu=own.relu, first=first)

@@ -115,7 +115,7 @@ def slim_backbone(own: Widths, trunk: str | None, *, finest: int = PYRAMID_FROM)
     Args:
         own: Channels of the network.
         trunk: Another backbone with its neck, as `BackboneSpec.parse` reads it.
-        finest: Stride of the finest map of our own pyramid, 4, 8, 16 or 32.
+        finest: Stride of the finest map of the pyramid, 4, 8, 16 or 32; that of an HRFPN is its backbone's.
 
     Raises:
         UnknownName: There is no such backbone.
@@ -127,15 +127,11 @@ def slim_backbone(own: Widths, trunk: str | None, *, finest: int = PYRAMID_FROM)
             raise InputError(f"the finest map has a stride of {', '.join(map(str, body.strides))}, not {finest}")
         first = body.strides.index(finest)
         return BackboneWithNeck(body, FPN(body.channels, body.strides, own.pyramid, extra=0, first=first))
-    if finest != PYRAMID_FROM:
-        raise InputError(
-            f"the finest map is chosen for our own backbone; that of {trunk!r} is its own (leave finest={finest} out)"
-        )
     spec = BackboneSpec.parse(trunk)
     if spec.neck not in ("fpn", "hrfpn"):
         raise InputError(f"slim heads read a pyramid, of the neck fpn or hrfpn; {trunk!r} has the neck {spec.neck!r}")
     slim = replace(spec, pyramid=replace(spec.pyramid, width=own.pyramid))
-    return slim.build(variant_of("poise", "batch"), coarser=False)
+    return slim.build(variant_of("poise", "batch"), coarser=False, finest=finest)
 
 
 def small_detector(
