@@ -187,8 +187,8 @@ def detector_mixed(
         width: "t" (2.5 million parameters) or "s" (4.9 million).
         trunk: Another backbone with its neck under the same slim heads, such as r18_fpn, hrnet_w8_hrfpn or timm_NAME_fpn, from
             random weights.
-        freeze: Parts of a plain trunk that stay as they are, its stem first, then its four stages; for one whose weights come from
-            elsewhere (`--trunk poise_t_fpn --backbone-weights poise_people.safetensors`).
+        freeze: Parts of a plain trunk that stay as they are, its stem first, then its four stages; for one with weights of
+            another model (`--trunk poise_t_fpn --backbone-weights poise_people.safetensors`).
         one_stage: Find boxes in one stage, by FCOS, and keypoints by a branch with spatial attention (CenterMask2's manner).
         finest: Stride of the finest map of the pyramid that a network of one stage finds boxes on: with 8 in place of 4 it
             takes less than half of the time, and learns nobody who is smaller than about 16 pixels of a view.
