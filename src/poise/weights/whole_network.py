@@ -38,6 +38,15 @@ def whole_network(path: Path) -> str | None:
     )
 
 
+def is_model_file(path: Path) -> bool:
+    """Whether a file is a model file of poise."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "poise" in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def read_safetensors(path: Path) -> Mapping[str, Tensor]:
     """The weights of a .safetensors file that is not of poise.
 

@@ -17,7 +17,10 @@ from poise.nn.backbones.plain import PlainNet
 from poise.nn.backbones.resnet import ResNet
 from poise.nn.backbones.timm import TimmBackbone
 from poise.nn.backbones.vit import ViT
+from poise.weights.cache import located
 from poise.weights.checkpoint import COUNTER, beside_weights, check_finite, few, read_checkpoint, unwrap
+from poise.weights.model_file import read_weights
+from poise.weights.whole_network import is_model_file
 from poise.zoo.imagenet import LAST_FUSION, resnet_as_mspn
 from poise.zoo.vitpose_keys import of_a_plain_vit
 
@@ -55,27 +58,32 @@ class StartedBackbone:
 def start_backbone(model: PoseModel, path: Path | str) -> StartedBackbone:
     """Load the backbone of a model from a file of others: torchvision, timm, HRNet, Detectron2, Caffe2, OpenMMLab or MAE.
 
+    Also from a model file of poise with the same backbone, such as that of a detector from a top-down model.
+
     Args:
         model: The model, whose backbone is filled in place; the rest of it stays.
-        path: The file: a state dict, perhaps in a training state (.pth, .pth.tar, .pkl, .safetensors).
+        path: The file: a state dict, perhaps in a training state (.pth, .pth.tar, .pkl, .safetensors); or a model file, or the
+            name of one (`weights.cache`).
 
     Raises:
         CheckpointError: The file cannot be read, or lacks weights of this backbone.
     """
-    path = Path(path)
-    content = read_checkpoint(path)
-    weights = unwrap(content)
+    path = located(path)
+    own = is_model_file(path)
+    content = read_weights(path) if own else read_checkpoint(path)
+    weights = content if own else unwrap(content)
     check_finite(weights)
     body = _body(model.network)
-    own = {key: value for key, value in body.state_dict().items() if not key.endswith(COUNTER)}
-    readings = [(source, _fitting(body, own, rename(weights))) for source, rename in READINGS]
+    wanted = {key: value for key, value in body.state_dict().items() if not key.endswith(COUNTER)}
+    names = OWN_READINGS if own else READINGS
+    readings = [(source, _fitting(body, wanted, rename(weights))) for source, rename in names]
     source, found = max(readings, key=lambda one: len(one[1]))
-    missing = tuple(key for key in own if key not in found)
+    missing = tuple(key for key in wanted if key not in found)
     anew = tuple(key for key in missing if _new(body, key))
     if len(missing) > len(anew):
         lacking = tuple(key for key in missing if key not in anew)
         raise CheckpointError(
-            f"{path} fits {len(found)} of {len(own)} weights of the backbone of {model.card.name!r} (read by {source} names); "
+            f"{path} fits {len(found)} of {len(wanted)} weights of the backbone of {model.card.name!r} (read by {source} names); "
             f"it lacks {len(lacking)}, or has them in another shape: {few(lacking)}. Is it of another depth or width? Without "
             "such a file: --no-pretrained"
         )
@@ -129,6 +137,11 @@ def _of_a_part(weights: Names) -> Names:
     return {re.sub(r"^(backbone|encoder)\.", "", key): value for key, value in weights.items()}
 
 
+def _of_a_detector(weights: Names) -> Names:
+    """Without the `backbone.body.` of a detector's trunk."""
+    return {key.removeprefix("backbone.").removeprefix("body."): value for key, value in weights.items()}
+
+
 def _detectron2(weights: Names) -> Names:
     """Torchvision's names for Detectron2's: `res2.0.conv1.norm.weight` is `layer1.0.bn1.weight`."""
     return {_from_detectron2(key): value for key, value in weights.items()}
@@ -170,6 +183,9 @@ def _from_caffe2(key: str) -> str:
     number = "abc".index(found[3][1]) + 1
     return f"{block}conv{number}.weight" if found[4] else f"{block}bn{number}.{_AFFINE[found[5]]}"
 
+
+OWN_READINGS: tuple[tuple[str, Callable[[Names], Names]], ...] = (("poise's", _of_a_part), ("poise's", _of_a_detector))
+"""What makes ours of the names of a model file: of a network for views, of a detector's."""
 
 READINGS: tuple[tuple[str, Callable[[Names], Names]], ...] = (
     ("torchvision's, timm's or HRNet's", _plain),
