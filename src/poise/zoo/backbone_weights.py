@@ -83,15 +83,15 @@ def start_backbone(model: PoseModel, path: Path | str) -> StartedBackbone:
     if len(missing) > len(anew):
         lacking = tuple(key for key in missing if key not in anew)
         raise CheckpointError(
-            f"{path} fits {len(found)} of {len(wanted)} weights of the backbone of {model.card.name!r} (read by {source} names); "
-            f"it lacks {len(lacking)}, or has them in another shape: {few(lacking)}. Is it of another depth or width? Without "
+            f"{path} fits {len(found)} of {len(wanted)} weights of the backbone of {model.card.name!r} (read by {source} "
+            f"names); it lacks {len(lacking)}, or has them in another shape: {few(lacking)}. Is it of another depth or width? Without "
             "such a file: --no-pretrained"
         )
     body.load_state_dict(found, strict=False)  # what is missing was looked at
     used, named = {value.data_ptr() for value in found.values()}, {name for key in found for name in _aliases(key)}
     spare = (key for key, value in weights.items() if value.data_ptr() not in used and key not in named)
     left = tuple(key for key in spare if not key.endswith(COUNTER))
-    return StartedBackbone(source, len(found), anew, (*left, *beside_weights(content)))
+    return StartedBackbone(source, len(found), anew, left if own else (*left, *beside_weights(content)))
 
 
 def _body(network: nn.Module) -> nn.Module:
