@@ -84,8 +84,8 @@ def start_backbone(model: PoseModel, path: Path | str) -> StartedBackbone:
         lacking = tuple(key for key in missing if key not in anew)
         raise CheckpointError(
             f"{path} fits {len(found)} of {len(wanted)} weights of the backbone of {model.card.name!r} (read by {source} "
-            f"names); it lacks {len(lacking)}, or has them in another shape: {few(lacking)}. Is it of another depth or width? Without "
-            "such a file: --no-pretrained"
+            f"names); it lacks {len(lacking)}, or has them in another shape: {few(lacking)}. Is it of another depth or width? "
+            "Without such a file: --no-pretrained"
         )
     body.load_state_dict(found, strict=False)  # what is missing was looked at
     used, named = {value.data_ptr() for value in found.values()}, {name for key in found for name in _aliases(key)}
