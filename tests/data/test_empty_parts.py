@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,11 +50,3 @@ def test_the_command_cuts_them_out_of_images_in_which_everybody_is_labelled(tmp_
     assert "is not empty; give a new folder" in " ".join(capsys.readouterr().err.split())
     assert main([*words[:-1], str(tmp_path / "none"), "--least", "150"]) == 1
     assert "shows nobody" in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.mark.parametrize("least", ["0", "-3", "100000"])
-def test_a_side_that_cannot_be_is_refused(least, tmp_path, capsys):
-    (tmp_path / "labels.json").write_text("{}")
-    words = ["data", "backgrounds", str(tmp_path / "labels.json"), "--images", str(tmp_path), "--out", str(tmp_path / "out")]
-    assert main([*words, "--least", least]) == 1
-    assert "--least" in capsys.readouterr().err

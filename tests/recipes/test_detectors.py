@@ -17,7 +17,9 @@ from poise.recipes.keypoint_rcnn import keypoint_rcnn, keypoint_rcnn_hrnet
 from poise.training.fit import fit
 from poise.training.task import ModelTask
 from poise.weights import model_file
+from poise.zoo.backbone_weights import start_backbone
 from poise.zoo.find import build
+from poise.zoo.plain import plain
 
 from .finetuned import finetuned
 
@@ -351,3 +353,23 @@ def test_a_small_run_learns_is_checked_resumes_to_the_same_end_and_its_file_find
     found, kept = (model.predict(image, flip=False)[0] for model in (loaded, whole.model))
     assert torch.equal(found.boxes, kept.boxes)
     assert torch.equal(found.xy, kept.xy)
+
+
+def test_a_trunk_may_come_from_a_model_of_people_begin_at_stride_8_and_stay_as_it_is(drawn, tmp_path):
+    files = {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"], "drawn": 0, **SMALL}
+    mixed = recipes()["detector_mixed"]
+    recipe = mixed(**files, one_stage=True, trunk="poise_t_fpn", finest=8, freeze=3)
+    backbone = recipe.model.network.backbone
+    assert backbone.strides == (8, 16, 32)
+    assert recipe.still == ("backbone.body.stem", "backbone.body.stages.0", "backbone.body.stages.1")
+    people = model_file.save(plain("t", size=(64, 64)), tmp_path / "people.safetensors", kernels="int8")
+    started = start_backbone(recipe.model, people)
+    assert "all 105 weights of the backbone, by poise's names" in str(started)
+    kept = model_file.load(people).network.backbone.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in backbone.body.state_dict().items())
+    detector = model_file.save(recipe.model, tmp_path / "detector.safetensors")
+    assert start_backbone(plain("t", size=(64, 64)), detector).taken == started.taken
+    refused = (({"finest": 8}, "--one-stage"), ({"freeze": 7}, "--freeze 7"), ({"freeze": 2, "trunk": "r18_fpn"}, "--freeze 2"))
+    for wrong, says in refused:
+        with pytest.raises(InputError, match=says):
+            mixed(**files, **wrong)

@@ -5,7 +5,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from poise.cli.options import AnnotationFile, FolderOutputOptions, ImageFolderOptions
-from poise.errors import InputError, WriteError
+from poise.errors import WriteError
 
 Side = Annotated[int, arg(metavar="N")]
 
@@ -39,8 +39,6 @@ def run(
     from poise.errors import AnnotationError
     from poise.terminal import Console, say
 
-    if not 1 <= least <= 10_000:
-        raise InputError(f"--least {least} pixels cannot be; give 1 to 10000")
     if output.out.is_file() or (output.out.is_dir() and any(output.out.iterdir())):
         raise WriteError(f"{str(output.out)!r} is not empty; give a new folder with --out")
     dataset = CocoDataset(file, files.images)

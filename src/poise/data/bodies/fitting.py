@@ -215,7 +215,7 @@ def fit_dataset(
     """
     people = [(i, p) for i, p in dataset.people() if int((dataset.labels(i).visible[p] > 0).sum()) >= FEWEST]
     if not people:
-        raise InputError(f"found nobody with {FEWEST} labelled keypoints or more, which a pose needs")
+        raise InputError(f"{_files(dataset)}: found nobody with {FEWEST} labelled keypoints or more, which a pose needs")
     names = dataset.skeleton.keypoints
     angles, suspects = [], []
     for start in range(0, len(people), batch):
@@ -230,3 +230,7 @@ def fit_dataset(
         if told is not None:
             told(min(start + batch, len(people)), len(people))
     return np.concatenate(angles).astype(np.float32), sorted(suspects, key=lambda s: -s.distance)
+
+
+def _files(dataset: Dataset) -> str:
+    return ", ".join(repr(str(path)) for path in dataset.files_read) or "the data set"
