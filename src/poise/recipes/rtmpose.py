@@ -37,9 +37,6 @@ VIEWS = Augmentation(
 )
 """Views of the first 390 epochs."""
 
-LAST_VIEWS = replace(VIEWS, scale=0.25, rotation=60.0, translation=0.0, drop=replace(HOLE, probability=0.5))
-"""Views of the last 30."""
-
 EPOCHS, LAST_EPOCHS = 420, 30
 
 
@@ -79,5 +76,10 @@ def rtmpose(*, data: Path, network: Net = "rtmpose_m", size: tuple[int, int] = (
         score=SCORES.get(network) if size == (256, 192) else None,
         notes="published for the start --backbone-weights cspnext-*_udp-aic-coco_210e-256x192-*.pth",
     )
-    last = LastPart(LAST_EPOCHS / EPOCHS, LAST_VIEWS)
+    last = LastPart(LAST_EPOCHS / EPOCHS, _last_views())
     return replace(recipe, base_batch=1024, average=None if network == "rtmpose_t" else 0.9998, last=last)
+
+
+def _last_views() -> Augmentation:
+    """Views of the last 30 epochs."""
+    return replace(VIEWS, scale=0.25, rotation=60.0, translation=0.0, drop=replace(HOLE, probability=0.5))
