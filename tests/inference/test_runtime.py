@@ -199,6 +199,15 @@ def test_by_default_it_is_the_fastest_that_is_installed_and_the_environment_may_
     assert device_text(settings) == f"cpu in fp32, by ONNX Runtime {OnnxRuntime().version}"
 
 
+def test_a_model_may_have_another_fastest_runtime(monkeypatch):
+    monkeypatch.delenv(choice.VARIABLE, raising=False)
+    blaze = build("blazepose_landmark_lite")
+    assert InferenceSettings.of(blaze, device="cpu", runtime=None).runtime.text.startswith("ONNX Runtime")
+    assert InferenceSettings.of(blaze, device="cpu", runtime="openvino").runtime.text.startswith("OpenVINO")
+    monkeypatch.setattr(OnnxRuntime, "installed", property(lambda self: False))
+    assert InferenceSettings.of(blaze, device="cpu", runtime=None).runtime.text.startswith("OpenVINO")
+
+
 def test_a_runtime_that_fails_in_the_middle_is_told_as_one_sentence(dots, image, monkeypatch):
     def broken(*_: object, **__: object) -> object:
         raise RuntimeError("no such operator\nin line 3")

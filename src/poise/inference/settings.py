@@ -77,7 +77,7 @@ class InferenceSettings:
         chosen = choose_device(device)
         if use_flip:
             model.check_flip()
-        by = choose_runtime(runtime, chosen.type)
+        by = choose_runtime(runtime, chosen.type, first=model.fastest_runtime)
         if isinstance(model.network, ExportedNetwork):
             model.network.use(by)
             if use_flip:

@@ -76,6 +76,7 @@ class BlazePose(TopDown):
     runtime_parts = (Part(method="keypoint_outputs"), Part(), Part("detector"))
     default_batch: ClassVar[int] = 16
     exact: ClassVar[bool] = True
+    fastest_runtime: ClassVar[str] = "onnxruntime"
 
     preprocess_type = BlazePreprocess
 
