@@ -121,6 +121,8 @@ def test_normalised_views_and_outputs_alone_are_written_too(model, image, tmp_pa
     made = export(model, tmp_path / "m.onnx", exporting=Exporting(normalise=False, decode=False), views=drawn_views(model))
     loaded = load(made.path)
     assert loaded.network.colours is None
+    with pytest.raises(InputError, match=r"m.onnx takes views of 64x48 pixels alone \(height x width\), not 32x48"):
+        loaded(torch.zeros(1, 3, 32, 48))
     right, found = (Predictor(one)(image, boxes=BOXES) for one in (model, loaded))
     assert torch.allclose(found.xy, right.xy, atol=0.01)
 

@@ -10,12 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from poise.dims import Size
 from poise.errors import CheckpointError, InputError, PoiseError
 from poise.models.base import Model
 from poise.models.blazepose import BlazePose
 from poise.models.bottom_up import BottomUp
 from poise.models.one_stage import OneStage
 from poise.models.point_detector import PointDetector
+from poise.nn.base import check_view
 from poise.nn.blaze import landmark
 from poise.nn.rtmo.network import CandidateHead
 from poise.reading import parse_json
@@ -75,6 +77,7 @@ class ExportedNetwork(nn.Module):
 
     Attributes:
         flips: Whether it averages with the mirrored views by itself.
+        size: Size of the views that it takes (h, w); None for any.
     """
 
     def __init__(self, path: Path, export: Mapping[str, Any]) -> None:
@@ -84,6 +87,7 @@ class ExportedNetwork(nn.Module):
         self.flips = bool(export["flip"])
         self.colours = None if export["colours"] is None else Colours(**export["colours"])
         self.engine = _engine(path)
+        self.size: Size | None = None
         self._session: Session | None = None
 
     def use(self, choice: Choice) -> None:
@@ -117,7 +121,12 @@ class ExportedNetwork(nn.Module):
 
         Args:
             images: Views as the network takes them.
+
+        Raises:
+            InputError: Views of another size.
         """
+        if self.size is not None:
+            check_view(images, self.size, str(self.path))
         if self._session is None:
             program = self.path.read_bytes() if self.engine.name == "onnxruntime" else self.engine.read(self.path)
             threads, kind = torch.get_num_threads(), images.device.type
@@ -269,6 +278,8 @@ def prepared(model: Any, export: Mapping[str, Any]) -> Any:
         export: How its graph was made.
     """
     model.deep = ()
+    if model.takes_boxes:
+        model.network.size = model.codec.size
     if export["flip"]:  # the graph has both views: a second flip test would give the same and take twice the time
         model.preprocess = replace(model.preprocess, flip_test=False)
     return model
