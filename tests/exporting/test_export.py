@@ -212,7 +212,7 @@ def test_rtmdet_finds_the_same_boxes_from_its_file(image, tmp_path):
     made = export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model))
     each = []
     for one in (model, load(made.path)):
-        views = one.views(image)
+        views = one.views(torch.from_numpy(image).permute(2, 0, 1))
         with torch.inference_mode():
             each.append(one.joined_boxes(views, one.boxes(views.views[0][None], [(views, 0)], flip=False)))
     right, found = each
