@@ -1,10 +1,12 @@
-"""Which model to take: accuracy as published, size, time for a person here, licence, as one table and one plot.
+"""Which model to take: accuracy as published, size, time for a person here in each runtime, licence, as one table and one plot.
 
     python benchmarks/which_model.py --write docs
+    python benchmarks/which_model.py --only rtmpose_t rtmo_t
 
-Times are those of one view of one person in PyTorch on one thread of this processor, the median of some runs, counted in time
-of the processor, so that others who use it do not matter; the network has random weights, which take the same time. Models that
-look at whole images are timed on one image of the size in their name, whoever is in it.
+Times are those of one view of one person on one thread of this processor, in PyTorch and in each runtime that is installed, the
+median of some runs, counted in time of the processor, so that others who use it do not matter; the network has random weights,
+which take the same time. Models that look at whole images are timed on one image of the size in their name, whoever is in it.
+Models of more than `--largest` multiply-adds stand in the table without times, behind the others.
 
 `--write FOLDER` puts the table into which-model.md there, and the plot beside it into pictures/.
 """
@@ -14,21 +16,25 @@ import html
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from poise.models.base import Model
+from poise.runtimes.choice import ENGINES
+from poise.runtimes.parts import Flat
 from poise.weights.release import Release
-from poise.zoo.cost import model_costs, view_size_of
+from poise.zoo.cost import model_costs, unbuilt, view_size_of
 from poise.zoo.find import build, releases
 from poise.zoo.get import obtainable
 from poise.zoo.guess import network_name
 
 SCORE = "coco-val2017/AP"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+TORCH = "PyTorch"
+RUNTIMES = (TORCH, *(engine.label for engine in ENGINES if engine.suffix))
 WIDTH, HEIGHT, EDGE = 760, 460, 60
 COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#b8860b", "#e7298a", "#666666")
 
@@ -40,13 +46,14 @@ class Row:
     Attributes:
         release: The model as it is published.
         millions: Parameters, millions.
-        milliseconds: Time of a person, or of an image where the model looks at whole images.
+        spent: Time of a person, ms, or of an image where the model looks at whole images, by the runtime; empty where the
+            network was too large to be timed.
         whole: Whether it looks at whole images.
     """
 
     release: Release
     millions: float
-    milliseconds: float
+    spent: Mapping[str, float]
     whole: bool
 
     @property
@@ -58,9 +65,15 @@ class Row:
     def line(self) -> str:
         """The row of the table."""
         name, got = self.release.name, self.release.name in obtainable()
-        time_ = f"{self.milliseconds:.0f}{' (image)' if self.whole else ''}"
+        unit = " (image)" if self.whole else ""
+        times = " | ".join(f"{self.spent[one]:.0f}{unit}" if one in self.spent else "" for one in RUNTIMES)
         licence = self.release.licence.partition(";")[0]
-        return f"| `{name}` | {self.score:.1f} | {self.millions:.1f} | {time_} | {'yes' if got else ''} | {licence} |"
+        return f"| `{name}` | {self.score:.1f} | {self.millions:.1f} | {times} | {'yes' if got else ''} | {licence} |"
+
+    @property
+    def milliseconds(self) -> float:
+        """Time in PyTorch; without end where it was not measured."""
+        return self.spent.get(TORCH, float("inf"))
 
 
 def chosen() -> dict[str, Release]:
@@ -72,41 +85,61 @@ def chosen() -> dict[str, Release]:
     return {release.name: release for release in found.values()}
 
 
-def milliseconds(model: Model, size: tuple[int, int], *, runs: int) -> float:
-    """The median time of one view."""
-    network, view = model.network.eval(), torch.rand(1, 3, *size)
-    times = []
+def ways(model: Model, view: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """What answers to a view, by the name of the runtime; those that cannot run the network are left out."""
+    part = model.runtime_parts[0]
+    flat = Flat(model.network.eval().get_submodule(part.module), part.method, (None,)).eval()
+    found: dict[str, Callable[[], object]] = {TORCH: lambda: flat(view)}
+    for engine in (one for one in ENGINES if one.suffix and one.installed):
+        try:
+            run = engine.start(engine.convert(flat, [view], [(0,)]), threads=1, device="cpu", bf16=False)
+            run([view])
+        except Exception as error:  # whatever a runtime says of a network that it cannot run
+            print(f"{model.card.name}: not in {engine.label} ({str(error)[:100]})", flush=True)
+            continue
+        found[engine.label] = lambda run=run: run([view])
+    return found
+
+
+def milliseconds(model: Model, size: tuple[int, int], *, runs: int) -> dict[str, float]:
+    """The median time of one view in each runtime."""
+    each: dict[str, list[float]] = {}
     with torch.inference_mode():
-        for number in range(runs + 1):
-            begin = time.process_time()
-            network(view)
-            times += [time.process_time() - begin] if number else []
-    return 1000 * statistics.median(times)
+        for name, way in ways(model, torch.rand(1, 3, *size)).items():
+            for number in range(runs + 1):
+                begin = time.process_time()
+                way()
+                if number:
+                    each.setdefault(name, []).append(time.process_time() - begin)
+    return {name: 1000 * statistics.median(times) for name, times in each.items()}
 
 
-def measured(runs: int, *, largest: float) -> list[Row]:
+def measured(runs: int, *, largest: float, only: Sequence[str]) -> list[Row]:
     """All rows, the fastest first.
 
     Args:
         runs: Runs of each.
-        largest: Models of more multiply-adds are left out, G.
+        largest: Models of more multiply-adds have no times, G.
+        only: Models; all of `chosen` where there are none.
     """
     rows, every = [], chosen()
+    if only:
+        every = {name: releases()[name] for name in only}
     costs = model_costs(every)
     for name, release in every.items():
-        if costs[name].multiply_adds > largest * 1e9:
-            continue
-        model = build(name)
-        spent = milliseconds(model, view_size_of(name), runs=runs)
+        timed = costs[name].multiply_adds <= largest * 1e9
+        model = build(name) if timed else unbuilt(name)
+        spent = milliseconds(model, view_size_of(name), runs=runs) if timed else {}
         rows.append(Row(release, costs[name].parameters / 1e6, spent, not getattr(model, "takes_boxes", True)))
         print(rows[-1].line, flush=True)
-    return sorted(rows, key=lambda row: row.milliseconds)
+    return sorted(rows, key=lambda row: (row.milliseconds, row.millions))
 
 
 def table(rows: Sequence[Row]) -> str:
     """The table as Markdown."""
-    heads = ("model", "AP, COCO val2017", "parameters, M", "ms", "`poise get`", "licence")
-    lines = [f"| {' | '.join(heads)} |", "|---|---|---|---|---|---|", *(row.line for row in rows)]
+    times = (f"ms, {runtime}" for runtime in RUNTIMES)
+    heads = ("model", "AP, COCO val2017", "parameters, M", *times, "`poise get`", "licence")
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *(row.line for row in rows)]
     return "\n".join(lines)
 
 
@@ -161,17 +194,20 @@ def write(folder: Path, rows: Sequence[Row]) -> None:
     page.write_text(
         f"{before}{BEGIN}\n\nMeasured on {machine}.\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8"
     )
-    (folder / "pictures" / "which_model.svg").write_text(plot([row for row in rows if not row.whole]), encoding="utf-8")
+    (folder / "pictures" / "which_model.svg").write_text(
+        plot([row for row in rows if row.spent and not row.whole]), encoding="utf-8"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--largest", type=float, default=60.0, help="multiply-adds of the largest network, G")
+    parser.add_argument("--largest", type=float, default=60.0, help="multiply-adds of the largest network that is timed, G")
+    parser.add_argument("--only", nargs="+", default=(), help="models in place of one for each network and size")
     parser.add_argument("--write", type=Path, help="folder of the docs")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = measured(given.runs, largest=given.largest)
+    rows = measured(given.runs, largest=given.largest, only=given.only)
     print(table(rows))
     if given.write is not None:
         write(given.write, rows)

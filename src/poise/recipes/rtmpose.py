@@ -50,8 +50,8 @@ def rtmpose(*, data: Path, network: Net = "rtmpose_m", size: tuple[int, int] = (
     Expected on COCO val2017, detector of person AP 56.4, flip test: AP 0.682 (t), 0.716 (s), 0.746 (m), 0.758 (l). These are
     published for a backbone that OpenMMLab had trained on AI Challenger and COCO with heatmaps; its file is given by
     `--backbone-weights cspnext-m_udp-aic-coco_210e-256x192-f2f7d6f6_20230130.pth`. From ImageNet weights alone nothing was
-    published. Multiply-adds for a view, in thousand millions: 0.36 (t), 0.68 (s), 1.93 (m), 4.16 (l); the release's graphics
-    cards had 8 x 256 people a step.
+    published, and no practitioner's figures are known. The cost: eight GPUs of 256 people each in the release; a view takes
+    0.36 (t), 0.68 (s), 1.93 (m), 4.16 (l) thousand million multiply-adds.
 
     Rate 4e-3 for 1024 people, held for half of the run, then a cosine down to a twentieth. Weights decay by 0.05 in m and l,
     norms and biases never; t has no average. Of the views two things differ from the release: a Gaussian blur stands for a box

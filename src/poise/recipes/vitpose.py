@@ -44,8 +44,9 @@ def vitpose(*, data: Path, network: Net = "vitpose_b", size: tuple[int, int] = (
         poise train vitpose --data coco --network vitpose_b --backbone-weights mae_pretrain_vit_base.pth --out runs/vitpose
 
     Expected on COCO val2017, detector of person AP 56.4, flip test: AP 0.739 (s), 0.757 (b), 0.782 (l), 0.788 (h); with the
-    simple head 0.736, 0.756, 0.780, 0.789. Multiply-adds for a view, in thousand millions: 5.3 (s), 17.8 (b); simple 4.3 (s),
-    16.8 (b), 58.6 (l), 121.6 (h); the release's eight graphics cards had 64 people each.
+    simple head 0.736, 0.756, 0.780, 0.789. No practitioner's figures are known. The cost: eight GPUs of 64 people each in the
+    release; a view takes 5.3 (s), 17.8 (b) thousand million multiply-adds, with the simple head 4.3 (s), 16.8 (b), 58.6 (l),
+    121.6 (h).
 
     The release starts from masked autoencoders (MAE, arXiv 2111.06377; weights CC BY-NC 4.0), whose file --backbone-weights
     takes, with its positions resized to the views; without it nothing is published. Rate 5e-4 for 512 people, a tenth from
