@@ -18,6 +18,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -97,7 +98,7 @@ def ways(model: Model, view: torch.Tensor) -> dict[str, Callable[[], object]]:
         except Exception as error:  # whatever a runtime says of a network that it cannot run
             print(f"{model.card.name}: not in {engine.label} ({str(error)[:100]})", flush=True)
             continue
-        found[engine.label] = lambda run=run: run([view])
+        found[engine.label] = partial(run, [view])
     return found
 
 

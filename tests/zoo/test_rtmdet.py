@@ -18,6 +18,7 @@ from poise.nn.rtmdet import STRIDES, RTMDetNet, found_cells
 from poise.transforms.canvas import boxes_to_image, canvas_layout
 from poise.weights.cache import model_place
 from poise.weights.model_file import load, save
+from poise.zoo.cost import model_costs
 from poise.zoo.importing import official_state
 from poise.zoo.rtmdet import rtmdet
 from poise.zoo.simple_baselines import poseresnet
@@ -69,6 +70,11 @@ def test_the_smallest_has_depthwise_convolutions_of_its_own_for_each_map():
     assert "backbone.stem.0.conv.weight" in keys
     assert not any(key.startswith("bbox_head.cls_convs.1.0.conv.") for key in keys)
     assert model.preprocess.side == 320
+
+
+def test_both_detectors_of_rtmpose_have_the_published_multiply_adds():
+    costs = model_costs(["rtmdet_nano", "rtmdet_m"])
+    assert [round(cost.multiply_adds / 1e9, 1) for cost in costs.values()] == [0.3, 38.9]
 
 
 def test_shared_convolutions_are_those_of_the_first_map_with_norms_of_their_own(small):
