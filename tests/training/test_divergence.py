@@ -54,6 +54,15 @@ def test_a_loss_a_hundred_times_its_start_is_told_once_with_rate_batch_and_flags
     assert all(word in line for word in ("training loss", "times its", "batches of 8", "--rate 0.001", "--clip"))
 
 
+def test_losses_count_from_the_first_step_after_the_warm_up_where_that_is_lower(tiny, spoilt, tmp_path):
+    # The first step, of the warm-up, has a loss so high that the third is below it; the second is the first at the full rate.
+    spoilt(train=(1e4, 1.0, 3000.0))
+    said = run(tiny, tmp_path / "run")[1].export_text()
+    assert "step 3: the training loss" in said
+    spoilt(train=(1e4, 1e4, 3000.0))
+    assert "warning" not in run(tiny, tmp_path / "other")[1].export_text()
+
+
 def test_a_validation_loss_a_hundred_times_its_first_is_told(tiny, spoilt, tmp_path):
     spoilt(val=(1.0, 1.0, 1000.0, 1000.0))
     assert "validation loss is" in run(tiny, tmp_path / "run")[1].export_text()

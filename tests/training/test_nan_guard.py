@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,8 +17,12 @@ def batch():
     return Batch(images, torch.full((2, 2, 2), 30.0), torch.full((2, 2), 2), torch.eye(3).repeat(2, 1, 1), keys)
 
 
+def checked(step, model, batch, tiny, precision="fp32", **changes):
+    check_finite(step, ModelTask(model), batch, recipe=replace(tiny.recipe(), **changes), precision=precision)
+
+
 def test_finite_steps_pass(tiny, batch):
-    check_finite(Step(3, 1e-3, 0.5, 1.0), ModelTask(tiny.recipe().model), batch, precision="fp32")
+    checked(Step(3, 1e-3, 0.5, 1.0), tiny.recipe().model, batch, tiny)
 
 
 def test_the_first_layer_at_fault_is_named_not_a_later_one(tiny, batch):
@@ -38,7 +44,22 @@ def test_a_gradient_that_explodes_alone_is_named(tiny, batch):
     model.loss(batch).backward()
     model.network.head.weight.grad.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"step 7.*the gradient of head\.weight.*Learning rate 0\.001.*a\.png, b\.png"):
-        check_finite(Step(7, 1e-3, 0.5, float("nan")), ModelTask(model), batch, precision="fp32")
+        checked(Step(7, 1e-3, 0.5, float("nan")), model, batch, tiny)
+
+
+@pytest.mark.parametrize(
+    ("clip", "precision", "flags"),
+    [
+        (None, "bf16", "--rate 0.001, or clip the gradient, --clip 1, or train in full precision, --precision fp32"),
+        (1.0, "fp32", "--rate 0.001"),
+    ],
+)
+def test_rate_batch_and_the_flags_that_help_are_named(clip, precision, flags, tiny, batch):
+    with pytest.raises(TrainingError) as failed:
+        checked(Step(7, 2e-3, float("nan"), 1.0), tiny.recipe().model, batch, tiny, precision, clip=clip)
+    said = str(failed.value)
+    assert said.endswith(flags)
+    assert "Learning rate 0.002; batch of 2: a.png, b.png." in said
 
 
 class Several(torch.nn.Module):
@@ -64,7 +85,7 @@ def test_of_several_answers_the_codec_whose_loss_is_at_fault_is_named(tiny, batc
     codecs = [UDPGaussian(**size), UDPGaussian(**size, joint_weights=(1e30, 1e30)), UDPGaussian(**size)]
     model = several(tiny.recipe().model, codecs)
     with pytest.raises(TrainingError, match=r"First at fault: the loss of codec UDPGaussian for output 2 of 3\."):
-        check_finite(Step(7, 1e-3, float("inf"), float("nan")), ModelTask(model), batch, precision="fp32")
+        checked(Step(7, 1e-3, float("inf"), float("nan")), model, batch, tiny)
 
 
 def test_with_one_answer_its_codec_is_named(tiny, batch):

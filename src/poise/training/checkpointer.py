@@ -11,6 +11,7 @@ from poise.codecs.decoders import described
 from poise.errors import CheckpointError, TrainingError
 from poise.training.callbacks import Interrupted, Interrupts, RunCallback
 from poise.training.module import Module
+from poise.training.nan_guard import slower
 from poise.weights import model_file
 
 PATIENCE = 5.0
@@ -162,7 +163,7 @@ class Checkpointer(RunCallback):
         if module.begun and module.val_views is not None and not self.model_file.exists() and module.plan.rank == 0:
             raise TrainingError(
                 f"no validation of this run gave a finite loss and {self.best}, so {self.folder} holds no model; begin anew "
-                f"with another --out and a lower learning rate, such as --rate {module.recipe.optimizer.rate / 10:.2g}"
+                f"with another --out, and {slower(module.recipe, precision=module.plan.precision)}"
             )
 
     def _save(self, trainer: Trainer, module: Module) -> None:

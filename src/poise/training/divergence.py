@@ -1,4 +1,8 @@
-"""Warnings of a run that diverges: a part of the loss a hundred times its start, or a validation that is not finite."""
+"""Warnings of a run that diverges: a part of the loss a hundred times its start, or a validation that is not finite.
+
+The start is that of the first step, and after the warm-up the lower of that and the first step at the full learning rate:
+losses that fell while the rate rose, and then come back, are told too.
+"""
 
 import math
 from collections.abc import Mapping
@@ -10,6 +14,7 @@ from rich.console import Console
 from poise.terminal import say
 from poise.training.callbacks import RunCallback
 from poise.training.module import Module
+from poise.training.nan_guard import slower
 
 LARGEST_RISE = 100.0
 """Factor on its start above which a part of the loss is told."""
@@ -30,23 +35,34 @@ class DivergenceWarnings(RunCallback):
         self.console = console
         self._start: dict[str, float] = {}
         self._told: set[str] = set()
+        self._warm = False
 
     def state_dict(self) -> dict[str, Any]:
         """The losses at the start and what was told, for the checkpoint."""
-        return {"start": self._start, "told": sorted(self._told)}
+        return {"start": self._start, "told": sorted(self._told), "warm": self._warm}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore them."""
         self._start, self._told = dict(state_dict["start"]), set(state_dict["told"])
+        self._warm = state_dict.get("warm", True)  # states of earlier versions have the start of the first step alone
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Compare the parts of the loss of the step with those of the first step."""
+        """Compare the parts of the loss of the step with those of the start."""
         module = self.of(pl_module)
         parts = {name: float(part.detach()) for name, part in module.parts.items()}
         total = sum(parts.values())
-        self._compare({"": total} if len(parts) < 2 else parts, whole=total, what="training loss", module=module)
+        parts = {"": total} if len(parts) < 2 else parts
+        if module.warm and not self._warm:
+            self._warm = True
+            self._lower_start(parts | {"whole": total})
+        self._compare(parts, whole=total, what="training loss", module=module)
+
+    def _lower_start(self, parts: Mapping[str, float]) -> None:
+        """Start anew from lower losses: those of the first step at the full rate."""
+        for name, value in parts.items():
+            self._start[name] = min(self._start.get(name, value), value, key=abs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell a validation that is not finite, and compare its loss with that of the first one."""
@@ -77,8 +93,5 @@ class DivergenceWarnings(RunCallback):
 
     def _tell(self, what: str, module: Module) -> None:
         if module.plan.rank == 0:
-            clip = "" if module.recipe.clip is not None else ", or clip the gradient: --clip 1"
-            say(
-                self.console,
-                f"warning: {what}. Take a lower learning rate, such as --rate {module.recipe.optimizer.rate / 10:.2g}{clip}",
-            )
+            flags = slower(module.recipe, precision=module.plan.precision)
+            say(self.console, f"warning: {what}; {flags}")

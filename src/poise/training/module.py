@@ -91,6 +91,7 @@ class Module(LightningModule):
         self.loss_value = float("nan")
         self.norm = float("nan")
         self.rate = 0.0
+        self.warm = False  # whether the step just done had the full learning rate, after the warm-up
         self.elapsed = 0.0
         self.unreadable: dict[str, None] = {}
         self.frozen = False
@@ -215,7 +216,7 @@ class Module(LightningModule):
         norm = torch.nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
         self.loss_value, self.norm = torch.stack((self.loss.detach().float(), norm.float())).tolist()
         step = Step(self.trainer.global_step, self.rate, self.loss_value, self.norm)
-        check_finite(step, self.task, self.loaded.batch, precision=self.plan.precision)
+        check_finite(step, self.task, self.loaded.batch, recipe=self.recipe, precision=self.plan.precision)
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(weights, self.recipe.clip, norm)
 
@@ -233,6 +234,8 @@ class Module(LightningModule):
         optimizer = self.optimizers()
         optim.set_rate(optimizer, factor)  # type: ignore[arg-type]  # one optimizer, not a list
         self.rate = self.plan.rate * factor
+        steps = self._steps_per_epoch * self.recipe.epochs
+        self.warm = optim.risen(self.recipe.schedule, step=step, steps=steps, time_share=time_share) >= 1
         super().optimizer_step(*args, **kwargs)
         if self.average is not None and self.recipe.average is not None:
             update_average(self.average, self.model, decay=min(self.recipe.average, (1 + step) / (10 + step)))

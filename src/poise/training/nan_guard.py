@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from poise.errors import TrainingError
 from poise.models.device import Precision, autocast
+from poise.training.recipe import Recipe
 from poise.training.task import Task
 
 
@@ -30,17 +31,32 @@ class Step:
     norm: float
 
 
-def check_finite(step: Step, task: Task, batch: Any, *, precision: Precision) -> None:
+def slower(recipe: Recipe, *, precision: Precision = "fp32") -> str:
+    """The flags that help a run that diverges, with values: a lower learning rate, a clipped gradient, full precision.
+
+    Args:
+        recipe: Recipe of the run.
+        precision: Precision of the run.
+    """
+    flags = [f"take a lower learning rate, such as --rate {recipe.optimizer.rate / 10:.2g}"]
+    flags += ["clip the gradient, --clip 1"] if recipe.clip is None else []
+    flags += ["train in full precision, --precision fp32"] if precision != "fp32" else []
+    return ", or ".join(flags)
+
+
+def check_finite(step: Step, task: Task, batch: Any, *, recipe: Recipe, precision: Precision) -> None:
     """Stop when the loss or the gradient of a step is not finite.
 
     Args:
         step: Figures of the step.
         task: Task of the model, which has the gradients of the step.
         batch: Batch of the step: of the task's type, with images and keys.
+        recipe: Recipe of the run, for the flags that help.
         precision: "fp32" or "bf16".
 
     Raises:
-        TrainingError: With the step, the learning rate, the images of the batch and the first layer at fault.
+        TrainingError: With the step, the learning rate, the size and images of the batch, the first layer at fault and the
+            flags that help.
     """
     if math.isfinite(step.loss) and math.isfinite(step.norm):
         return
@@ -49,8 +65,9 @@ def check_finite(step: Step, task: Task, batch: Any, *, precision: Precision) ->
         where = first_fault(task, batch)
     raise TrainingError(
         f"step {step.number}: the loss is {step.loss:.4g} and the norm of its gradient {step.norm:.4g}; both must be finite. "
-        f"First at fault: {where}. Learning rate {step.rate:.3g}; batch: {names}. "
-        "Try a lower learning rate, gradient clipping or fp32; the last good state is in the folder of the run"
+        f"First at fault: {where}. Learning rate {step.rate:.3g}; batch of {len(batch.keys)}: {names}. "
+        "The last good state is in the folder of the run; begin anew with another --out, and "
+        f"{slower(recipe, precision=precision)}"
     )
 
 

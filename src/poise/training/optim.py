@@ -88,6 +88,21 @@ def scaled_rate(options: Optimizer, *, batch: int, base_batch: int) -> float:
     return options.rate * batch / base_batch
 
 
+def risen(schedule: Schedule, *, step: int, steps: int, time_share: float = 0.0) -> float:
+    """Share of the warm-up that is done, 0 to 1.
+
+    Args:
+        schedule: The schedule.
+        step: Optimizer steps done.
+        steps: Optimizer steps of the whole run.
+        time_share: Share of the time budget that is used up; counts with `Schedule.over_time`.
+    """
+    rise = min(float(schedule.warmup_steps), MAX_WARMUP * steps)
+    if not rise:
+        return 1.0
+    return min(max(step / rise, time_share / MAX_WARMUP if schedule.over_time else 0.0), 1.0)
+
+
 def factor(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int, time_share: float = 0.0) -> float:
     """Factor of the full learning rate at a step.
 
@@ -100,9 +115,8 @@ def factor(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int, 
         epochs: Epochs of the whole run.
         time_share: Share of the time budget that is used up; counts with `Schedule.over_time`.
     """
-    rise = min(float(schedule.warmup_steps), MAX_WARMUP * steps_per_epoch * epochs)
-    risen = max(step / rise, time_share / MAX_WARMUP if schedule.over_time else 0.0) if rise else 1.0
-    warm = schedule.warmup_start + (1 - schedule.warmup_start) * min(risen, 1.0)
+    share_risen = risen(schedule, step=step, steps=steps_per_epoch * epochs, time_share=time_share)
+    warm = schedule.warmup_start + (1 - schedule.warmup_start) * share_risen
     if schedule.kind == "constant":
         return warm
     epoch = step / steps_per_epoch
