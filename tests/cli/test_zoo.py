@@ -1,4 +1,6 @@
 import re
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from poise.errors import CheckpointError
 from poise.skeletons import from_category
 from poise.weights.model_file import load
 from poise.zoo import build, names
+from poise.zoo.find import releases
 from poise.zoo.importing import official_state
 
 
@@ -26,18 +29,47 @@ def test_the_list_has_every_name_its_size_and_its_score(capsys):
     [
         ("torchvision_keypoint_rcnn_r50_fpn", ("AP 65.0", "box AP 54.6", "BSD-3-Clause", "fc266e95")),
         ("detectron2_keypoint_rcnn_r50_fpn", ("AP 65.5", "box AP 55.4", "CC BY-SA 3.0", "model_final_a6e10b.pkl")),
-        ("maskrcnn_keypoint_rcnn_r50_fpn", ("AP 64.3", "box AP 53.7", "MIT", "maskrcnn-benchmark")),
+        ("maskrcnn_keypoint_rcnn_r50_fpn", ("AP 64.3", "box AP 53.7", "MIT")),
         ("offsetguided_hg104_scale_512x512", ("AP 66.1",)),
+        ("maskrcnn_hr_faster_rcnn_hrnet_w18_hrfpn", ("box AP 1x 36.0", "box AP 2x 38.4", "MIT")),
+        ("maskrcnn_hr_faster_rcnn_hrnet_w32_hrfpn", ("box AP 1x 39.6", "box AP 2x 40.9", "box AP 4x 41.6")),
+        ("maskrcnn_hr_faster_rcnn_hrnet_w40_hrfpn", ("box AP 1x 40.4", "box AP 2x 41.4")),
+        ("maskrcnn_hr_faster_rcnn_hrnet_w48_hrfpn", ("box AP 1x 41.3", "box AP 2x 41.8")),
     ],
 )
-def test_detectors_and_bottom_up_models_stand_in_the_list_with_their_figures(name, parts, capsys):
-    assert main(["zoo", "--all"]) == 0
-    text = capsys.readouterr().out
-    row = next(line for line in text.splitlines() if line.split()[:1] == [name])
-    shown = [part for part in parts if part in row or part in text]
-    assert shown == list(parts)
+def test_detectors_and_bottom_up_models_stand_in_the_list_with_their_figures(name, parts, rows):
+    assert [part for part in parts if part not in rows[name]] == []
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """The lines of the whole list, by the name of the model."""
+    with redirect_stdout(StringIO()) as said:
+        assert main(["zoo", "--all"]) == 0
+    return {line.split()[0]: line for line in said.getvalue().splitlines() if line.split()[:1] and line.split()[0] in names()}
+
+
+def test_the_row_of_every_published_model_has_its_own_scores_licence_and_file(rows):
+    assert rows.keys() == releases().keys()
+    for name, release in releases().items():
+        scores = ", ".join(f"{key.partition('/')[2]} {100 * value:.1f}" for key, value in release.scores.items())
+        missing = [part for part in (scores, release.licence.partition(";")[0], release.file) if part not in rows[name]]
+        assert missing == [], name
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "page"),
+    [
+        ("maskrcnn_keypoint_rcnn_r50_fpn", "see the page", "maskrcnn-benchmark/blob/main/MODEL_ZOO.md"),
+        ("maskrcnn_hr_faster_rcnn_hrnet_w48_hrfpn", "see the page", "HRNet-MaskRCNN-Benchmark"),
+        ("poise_t_coco_192x160", "none was published", ""),
+    ],
+)
+def test_a_model_whose_scores_are_published_and_whose_file_is_not_listed_leads_to_its_page(name, file, page, capsys):
     assert main(["zoo", name]) == 0
-    assert parts[0].removeprefix("AP ") in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert next(line for line in said.splitlines() if line.startswith("official file")).rstrip().endswith(file)
+    assert page in said
 
 
 def test_one_model_is_shown_with_its_licence_and_page(capsys):

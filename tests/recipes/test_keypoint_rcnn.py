@@ -5,7 +5,11 @@ import torch
 
 from poise.errors import InputError, ReadError
 from poise.models.base import require_keypoint_detector
+from poise.recipes.changes import changed
+from poise.recipes.finetune import DetectorOptions, FinetuneOptions
 from poise.recipes.keypoint_rcnn import as_large, keypoint_rcnn, keypoint_rcnn_hrnet
+from poise.recipes.mask_rcnn import mask_rcnn
+from poise.recipes.options import RecipeChanges
 from poise.scenes import Canvas
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.find import build
@@ -37,5 +41,33 @@ def test_views_are_as_large_as_a_model_is_shown_images():
 def test_a_network_without_keypoints_is_refused_with_what_learns_boxes_and_masks_alone(name):
     with torch.device("meta"):
         model = build(name)
-    with pytest.raises(InputError, match=r"keypoint_mask_rcnn_r50_fpn with --detecting-set weights\.keypoints=0"):
+    with pytest.raises(InputError, match=f"poise train mask_rcnn --network {name} trains it"):
         require_keypoint_detector(model)
+
+
+def meta(name, **_):
+    with torch.device("meta"):
+        return build(name)
+
+
+@pytest.mark.parametrize(
+    ("network", "best"), [("mask_rcnn_poise_t_fpn_2cls", "mask AP"), ("faster_rcnn_poise_t_fpn_2cls", "box AP")]
+)
+def test_detectors_without_keypoints_are_trained_by_their_names(network, best, coco, monkeypatch):
+    monkeypatch.setattr("poise.recipes.mask_rcnn.build", meta)
+    made = mask_rcnn(data=coco, network=network, freeze=0, detecting_set=["weights.boxes=2"])
+    assert (made.model.card.name, made.best, made.model.config.weights.boxes) == (network, best, 2.0)
+    assert made.task(made.model).loss_parts[3:] == (("boxes", "masks") if best == "mask AP" else ("boxes",))
+    options = FinetuneOptions.for_model(network)
+    assert options is FinetuneOptions.by_name(network) is DetectorOptions
+
+
+def test_flags_of_keypoints_are_refused_where_there_are_none(coco, monkeypatch):
+    monkeypatch.setattr("poise.recipes.mask_rcnn.build", meta)
+    with pytest.raises(InputError, match="learns boxes and masks alone; take mask_rcnn_r50_fpn_2cls"):
+        mask_rcnn(data=coco, network="keypoint_rcnn_poise_t_fpn", freeze=0)
+    made = mask_rcnn(data=coco, network="mask_rcnn_poise_t_fpn_2cls", freeze=0)
+    for changes, flag in ((RecipeChanges(sigma=2.0), "--sigma"), (RecipeChanges(codec_set=["sigma=2"]), "--codec-set")):
+        with pytest.raises(InputError, match=f"finds boxes and masks of people and no keypoints.*leave {flag} out"):
+            changed(made, changes)
+    assert changed(made, RecipeChanges(epochs=3)).differs.startswith("not the recipe as it stands: epochs 3")

@@ -1,10 +1,14 @@
-"""Training of detectors with keypoints."""
+"""Training of detectors with keypoints, and of those of boxes and masks alone."""
 
+import math
 from dataclasses import replace
 from functools import partial
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
@@ -12,6 +16,8 @@ from poise.errors import InputError
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import stream_poses
+from poise.models.rcnn_masks import pasted
+from poise.models.values import Detections
 from poise.nn.heads.roi import mask_head
 from poise.nn.pooler import RoIPooler
 from poise.nn.rcnn import RoIBranch
@@ -23,6 +29,8 @@ from poise.training.nan_guard import first_fault
 from poise.training.task import ModelTask
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.scene_jitter import SceneAugmentation
+from poise.zoo.rcnn.backbones import Pyramid
+from poise.zoo.rcnn.builder import faster_rcnn
 from poise.zoo.rcnn.poise_rcnn import small_detector
 
 VIEWS = DetectorAugmentation(sides=(64, 80), max_side=None, mosaic=0.5)
@@ -144,6 +152,58 @@ def test_a_mask_head_without_outlines_is_refused_or_left_out(masking, drawn, mon
     masking.model.config = replace(masking.model.config, weights=weights)
     assert "masks" not in ModelTask(masking.model).loss_parts
     assert masked_batch(masking).scenes.masks is None
+
+
+@pytest.fixture
+def alone(masking):
+    """A recipe of a small Mask R-CNN: boxes and masks, no keypoints."""
+    torch.manual_seed(0)
+    config = replace(masking.model.config, score=0.0, per_image=4)
+    made = faster_rcnn("poise_t", classes=2, masks=True, box_width=16, pyramid=Pyramid(width=32), config=config)
+    made.preprocess = replace(made.preprocess, side=96, most=128)
+    return replace(masking, model=made, best="mask AP", augmentation=replace(VIEWS, mosaic=0.0))
+
+
+def test_a_mask_rcnn_without_keypoints_learns_boxes_and_masks_and_is_checked_by_both(alone, tmp_path):
+    assert ModelTask(alone.model).loss_parts == ("objectness", "proposals", "classes", "boxes", "masks")
+    result = fit(alone, out=tmp_path / "run", device="cpu", precision="fp32", workers=0, batch=2, console=Console(quiet=True))
+    assert list(result.metrics) == ["box AP", "box AP50", "box AR100", "mask AP", "mask AP50", "loss"]
+    assert all(math.isfinite(value) for value in result.metrics.values())
+    assert {"train/masks", "val/mask AP"} <= set((tmp_path / "run" / "metrics.csv").read_text().splitlines()[0].split(","))
+    [picture] = (tmp_path / "run" / "pictures").iterdir()
+    assert cv2.imread(str(picture)).shape[0] == 2 * (96 + 22)
+
+
+def test_a_mask_rcnn_learns_a_few_drawings_by_heart(alone):
+    task, batch = ModelTask(alone.model), masked_batch(alone)
+    optimizer = torch.optim.Adam(alone.model.network.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(6):
+        torch.manual_seed(0)
+        optimizer.zero_grad()
+        parts = task.losses(batch)
+        sum(parts.values()).backward()
+        optimizer.step()
+        losses.append({name: float(value.detach()) for name, value in parts.items()})
+    assert all(losses[-1][name] < losses[0][name] for name in ("objectness", "classes", "masks"))
+
+
+def test_labelled_boxes_and_masks_as_an_answer_have_the_highest_scores(alone, drawn, monkeypatch):
+    labels = [drawn.labels(i) for i in range(4)]
+    framed = [torch.from_numpy(np.stack(list(pasted(torch.ones(len(own), 28, 28), own.boxes, (96, 128))))) for own in labels]
+    monkeypatch.setattr(drawn, "masks", lambda index: framed[index])
+    task = ModelTask(alone.model)
+    truth = task.truth(drawn)
+    found = {i: Detections(own.boxes, torch.ones(len(own)), torch.ones(len(own), 28, 28)) for i, own in enumerate(labels)}
+    assert task.score(truth, found) == pytest.approx(dict.fromkeys(task.val_scores, 1.0))
+    half = torch.ones(28, 28)
+    half[14:] = 0
+    worse = {i: replace(own, masks=own.masks * half) for i, own in found.items()}
+    scores = task.score(truth, worse)
+    assert scores["box AP"] == pytest.approx(1.0)
+    assert scores["mask AP"] < 0.2
+    monkeypatch.setattr(drawn, "masks", lambda index: torch.zeros(len(labels[index]), 96, 128, dtype=torch.bool))
+    assert task.score(task.truth(drawn), found)["mask AP"] == -1.0  # as COCO's protocol says where nobody is labelled
 
 
 def test_outlines_are_not_asked_for_without_a_mask_head(recipe, drawn, monkeypatch):

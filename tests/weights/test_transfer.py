@@ -7,6 +7,7 @@ from poise.codecs.one_hot import OneHot
 from poise.codecs.roi_adapter import RoIAdapter
 from poise.codecs.udp import UDPGaussian
 from poise.errors import CheckpointError, InputError
+from poise.models.box_detector import BoxDetector
 from poise.skeletons import COCO17, LSP14, QUADRUPED
 from poise.skeletons.mapping import KeypointMap
 from poise.weights.transfer import transfer, transfer_rows
@@ -204,3 +205,18 @@ def test_a_map_says_where_the_rows_of_the_head_go(start):
 def test_a_map_is_refused_where_no_keypoint_has_weights_of_its_own(start):
     with pytest.raises(InputError, match="only the backbone is kept"):
         transfer(start, zoo.build("poise_scene_t_coco_64x64"), mapping=KeypointMap(analogies=True))
+
+
+def test_a_detector_of_boxes_starts_one_with_keypoints_and_the_other_way_round():
+    whole = small_detector("t", size=SIZE)
+    alone = BoxDetector(small_detector("t", size=SIZE).network, whole.preprocess, whole.card)
+    alone.network.keypoint = None
+    carried = transfer(whole, alone)
+    assert (carried.kept, carried.new, carried.layers) == ((), (), ())
+    assert str(carried) == "kept the backbone"
+    old = whole.network.state_dict()
+    assert all(torch.equal(old[key], value) for key, value in alone.network.state_dict().items())
+    back = transfer(alone, small_detector("t", size=SIZE))
+    assert all(name.startswith("keypoint.") for name in back.layers)
+    with pytest.raises(InputError, match="--map says which keypoint stands for which"):
+        transfer(whole, alone, mapping=KeypointMap())

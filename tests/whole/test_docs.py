@@ -226,3 +226,15 @@ def test_examples_say_what_they_show(file: Path) -> None:
     assert isinstance(first, str), "an example starts with a docstring"
     assert first.count("\n") >= 1, "its docstring has a sentence of what it shows and one of what it writes"
     assert "__main__" in file.read_text(encoding="utf-8")
+
+
+def test_apdi_is_our_reading_wherever_it_is_named() -> None:
+    """It is a name in a list without a paper, so every paragraph, row or line of code that has it says so."""
+    pages = [page for page in PAGES if page.name not in ("CHANGELOG.md", "decisions.md")]
+    found = [*pages, *sorted((ROOT / "src").rglob("*.py"))]
+    parts = [
+        part for file in found for part in re.split(r"\n\s*\n|(?<=\|)\n", file.read_text(encoding="utf-8")) if "APDI" in part
+    ]
+    assert len(parts) > 5
+    unmarked = [part for part in parts if not re.search(r"our\s+reading|as\s+we\s+read", part)]
+    assert unmarked == []

@@ -13,7 +13,7 @@ from poise.adaptation.published import published_consensus
 from poise.adaptation.selection import accept_share, accepted_share, published_threshold
 from poise.adaptation.task import Domains
 from poise.errors import InputError
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel, require_pose
 from poise.models.views.base import mixed_seed
 
 
@@ -36,7 +36,7 @@ class CcSsl(PseudoTask):
 
     def __init__(
         self,
-        model: PoseModel,
+        model: TrainableModel,
         domains: Domains,
         *,
         labelling: Labelling,
@@ -60,7 +60,7 @@ class CcSsl(PseudoTask):
         seed = mixed_seed(self.run.seed, epoch, len(target))
         how = self.labelling
         found, extent = published_consensus(
-            self.run.best, target, self.run, views=how.views, augmentation=how.augmentation, seed=seed
+            require_pose(self.run.best), target, self.run, views=how.views, augmentation=how.augmentation, seed=seed
         )
         return self.followed(found, extent)
 

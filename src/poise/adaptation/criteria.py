@@ -16,6 +16,7 @@ from poise.adaptation.target import Target
 from poise.data.subset import Subset
 from poise.errors import InputError
 from poise.metrics.pck import pck
+from poise.models.base import require_pose
 from poise.training.task import TaskRun
 
 CRITERIA = ("agreement", "confidence", "consensus")
@@ -67,7 +68,7 @@ class TargetCheck:
             part: What `part` gave.
             run: The run.
         """
-        readings = read_target(run.best, part, run, views=self.views, seed=self.seed, augmentation=CHANGES)
+        readings = read_target(require_pose(run.best), part, run, views=self.views, seed=self.seed, augmentation=CHANGES)
         found = agree(readings, spread=WIDE_SPREAD)
         values = (found.agreement.mean(), found.confidence.mean(), found.score.mean())
         scores = dict(zip(CRITERIA, (float(value) for value in values), strict=True))

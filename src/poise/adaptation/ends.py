@@ -11,7 +11,7 @@ from poise.adaptation.joint import SOURCE, TARGET, JointBatch, JointViews, epoch
 from poise.adaptation.pseudo import PseudoLabels
 from poise.adaptation.task import AdaptTask, Domains
 from poise.errors import InputError
-from poise.models.base import PoseModel, total_loss
+from poise.models.base import TrainableModel, total_loss
 from poise.models.views.base import AnyViews, TrainData
 from poise.structures import Batch
 
@@ -51,7 +51,7 @@ class Supervised(AdaptTask):
         InputError: The target has no labels of the model's keypoints.
     """
 
-    def __init__(self, model: PoseModel, domains: Domains, *, gamma: float, check: TargetCheck) -> None:
+    def __init__(self, model: TrainableModel, domains: Domains, *, gamma: float, check: TargetCheck) -> None:
         super().__init__(model, domains, check=check)
         if not domains.target.labelled:
             raise InputError(

@@ -14,7 +14,7 @@ from poise.adaptation.readings import read_batch
 from poise.adaptation.selection import accept_share
 from poise.adaptation.task import AdaptTask, Domains
 from poise.errors import CheckpointError, InputError
-from poise.models.base import PoseModel, total_loss
+from poise.models.base import TrainableModel, require_pose, total_loss
 from poise.models.views.base import AnyViews, TrainData
 
 TEACHER = "teacher"
@@ -37,7 +37,7 @@ class MeanTeacher(AdaptTask):
     """
 
     def __init__(
-        self, model: PoseModel, domains: Domains, *, gamma: float, check: TargetCheck, keep: float = 0.5, rise: int = 200
+        self, model: TrainableModel, domains: Domains, *, gamma: float, check: TargetCheck, keep: float = 0.5, rise: int = 200
     ) -> None:
         super().__init__(model, domains, check=check)
         if not (gamma >= 0 and 0 < keep <= 1 and rise >= 0):
@@ -67,7 +67,7 @@ class MeanTeacher(AdaptTask):
         """
         if self.run is None or self.run.average is None:
             raise InputError("a mean teacher is the moving average of the weights, and the recipe has none; set its average")
-        xy, score = read_batch(self.run.average, batch.parts[TEACHER], self.run)
+        xy, score = read_batch(require_pose(self.run.average), batch.parts[TEACHER], self.run)
         accepted = accept_share(score, self.keep, by_keypoint=False)
         weight = self.gamma * rising(self.steps, self.rise)
         if self.model.training:

@@ -23,7 +23,7 @@ from poise.adaptation.pseudo import Labelling, PseudoTask
 from poise.adaptation.selection import accept_people
 from poise.adaptation.task import Domains
 from poise.errors import InputError
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 
 
 @final
@@ -75,7 +75,7 @@ class Pplo(PseudoTask):
     """
 
     def __init__(
-        self, model: PoseModel, domains: Domains, *, labelling: Labelling, gamma: float, check: TargetCheck, growth: Growth
+        self, model: TrainableModel, domains: Domains, *, labelling: Labelling, gamma: float, check: TargetCheck, growth: Growth
     ) -> None:
         super().__init__(model, domains, labelling=labelling, gamma=gamma, check=check)
         self.growth = growth

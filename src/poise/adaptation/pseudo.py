@@ -18,7 +18,7 @@ from poise.adaptation.task import AdaptTask, Domains
 from poise.adaptation.temporal import follow
 from poise.errors import CheckpointError, InputError
 from poise.geometry import apply
-from poise.models.base import PoseModel, total_loss
+from poise.models.base import TrainableModel, require_pose, total_loss
 from poise.models.views.base import mixed_seed
 from poise.skeletons import Skeleton
 from poise.structures import Batch, Key
@@ -118,7 +118,9 @@ class PseudoTask(AdaptTask):
         rounds: The rounds so far.
     """
 
-    def __init__(self, model: PoseModel, domains: Domains, *, labelling: Labelling, gamma: float, check: TargetCheck) -> None:
+    def __init__(
+        self, model: TrainableModel, domains: Domains, *, labelling: Labelling, gamma: float, check: TargetCheck
+    ) -> None:
         super().__init__(model, domains, check=check)
         if not gamma >= 0:
             raise InputError(f"gamma, the factor of the target's loss, is 0 or more, not {gamma}")
@@ -163,7 +165,9 @@ class PseudoTask(AdaptTask):
         assert self.run is not None
         how, target = self.labelling, self.domains.target
         seed = mixed_seed(self.run.seed, epoch, len(target))
-        readings = read_target(self.run.best, target, self.run, views=how.views, seed=seed, augmentation=how.augmentation)
+        readings = read_target(
+            require_pose(self.run.best), target, self.run, views=how.views, seed=seed, augmentation=how.augmentation
+        )
         return self.followed(agree(readings, spread=how.spread), readings.extent)
 
     def followed(self, found: Consensus, extent: Float[Tensor, " n"]) -> Consensus:

@@ -15,7 +15,7 @@ from poise.adaptation.criteria import ORACLE, TargetCheck
 from poise.adaptation.joint import SOURCE, TARGET, EpochLength, JointBatch, JointViews
 from poise.adaptation.target import Target
 from poise.data.base import Dataset
-from poise.models.base import PoseModel, require_top_down, total_loss
+from poise.models.base import PoseModel, TrainableModel, require_top_down, total_loss
 from poise.models.pictures import Picture
 from poise.models.views.base import AnyViews, TrainData, mixed_seed
 from poise.structures import Labels
@@ -56,7 +56,9 @@ class AdaptTask(ModelTask):
         run: The run, once it has begun; the task of the validated model never has one.
     """
 
-    def __init__(self, model: PoseModel, domains: Domains, *, check: TargetCheck | None = None) -> None:
+    model: PoseModel
+
+    def __init__(self, model: TrainableModel, domains: Domains, *, check: TargetCheck | None = None) -> None:
         super().__init__(require_top_down(model))
         self.domains = domains
         self.target_check = TargetCheck(people=0) if check is None else check

@@ -46,6 +46,7 @@ def run(
     from poise.cli._print import print_evaluation, say, with_bar
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
+    from poise.models.base import require_pose
     from poise.models.device import choose_device, choose_precision
     from poise.recipes.demo import SIZE, drawn
     from poise.terminal import Console
@@ -78,7 +79,7 @@ def run(
         )
         eval_set = EvalSet.of_file(annotations, annotations.parent / "images", skeleton=trained.model.skeleton)
         settings = running.settings_for(trained.model)
-        found = evaluate(trained.model, eval_set, settings, watch=with_bar)
+        found = evaluate(require_pose(trained.model), eval_set, settings, watch=with_bar)
         print_evaluation(console, found, name=trained.model.card.name)
         finish(out, trained, eval_set, found, settings, begun=begun, seconds=time.monotonic() - started)
         mark(out)

@@ -149,6 +149,11 @@ def _scores(release: Release) -> str:
     return ", ".join(f"{name} {100 * value:.1f}" for name, value in release.scores.items()) or "none"
 
 
+def _no_file(release: Release) -> str:
+    """What is known of the file of a model without one: who publishes scores may publish weights on the page."""
+    return "see the page" if release.page and release.scores else "none was published"
+
+
 def _short_footnote(shown: int, count: int) -> str:
     return (
         f"\n{shown} kinds of networks, {count} models; score and file are the authors'.\n"
@@ -194,11 +199,12 @@ def _show(name: str, console: Console) -> None:
         "multiply-adds": f"{cost.multiply_adds:,} for one view of {height}x{width} (height x width)",
         "published scores": _scores(release),
         "licence": release.licence,
-        "official file": " and ".join(part.file for part in parts) or "none was published",
+        "official file": " and ".join(part.file for part in parts) or _no_file(release),
     }
+    if release.page:
+        rows["page"] = release.page
     if release.file:
         rows |= {
-            "page": release.page,
             "folder": release.folder,
             "download": release.url or "by hand, in a browser",
             "sha256": release.sha256 or "not published",

@@ -35,7 +35,8 @@ class GRMI(OffsetCodec):
         radius: Radius of the disk in a view of 353x257, pixels; it is scaled with the view.
         disk_weight: Factor of the logistic loss of the disk.
         vector_weight: Factor of the loss of the vectors.
-        distance: Loss of a vector: "huber", of its length, quadratic below one cell (the paper), or "l1", of its components.
+        distance: Loss of a vector: "huber", of its length, quadratic below one cell (the paper), or "l1", of its components
+            ("JointsL1").
         reduction: What sums over cells are divided by: "cells", the number of all cells; "disk", for vectors the number of
             cells inside the disk instead, so that their weight does not depend on the size of the map; "sum", nothing.
             Views and keypoints are averaged, with "sum" keypoints are added.

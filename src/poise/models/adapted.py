@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import cast
 
 from poise.errors import InputError
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.nn.adaptation import AdaptationLayer
 from poise.nn.base import Backbone, Network
 
@@ -12,7 +12,7 @@ LAYER = "adaptation."
 """Beginning of the names of the layer's weights."""
 
 
-def feature_channels(model: PoseModel) -> tuple[int, ...]:
+def feature_channels(model: TrainableModel) -> tuple[int, ...]:
     """Channels of the feature maps between backbone and head.
 
     Raises:
@@ -26,12 +26,12 @@ def feature_channels(model: PoseModel) -> tuple[int, ...]:
     return model.network.backbone.channels
 
 
-def is_adapted(model: PoseModel) -> bool:
+def is_adapted(model: TrainableModel) -> bool:
     """Whether the model has a domain adaptation layer."""
     return getattr(model.network, "adaptation", None) is not None
 
 
-def add_adaptation(model: PoseModel) -> None:
+def add_adaptation(model: TrainableModel) -> None:
     """Give a model a domain adaptation layer, which changes nothing before it is trained; one that has it stays as it is.
 
     Raises:

@@ -156,7 +156,107 @@ class ImageModel(Model):
         return {}
 
 
-class PoseModel(ImageModel):
+class TrainableModel(ImageModel):
+    """A model that `training` trains: one that finds keypoints (`PoseModel`), or a detector of boxes and masks.
+
+    Attributes:
+        codec: The contract between keypoints and the network's output; None without keypoints.
+        skeleton: The keypoints; None without.
+        unit: Unit of the batch size, singular and plural: ("person", "people") or ("image", "images").
+        val_boxes: Boxes of a validation, as text for reports.
+        augmentation_type: Type of the augmentations of its training views; None for a type of model without.
+    """
+
+    codec: Any = None
+    skeleton: Any = None
+    deep: tuple[Any, ...] = ()
+    unit: ClassVar[tuple[str, str]] = ("image", "images")
+    val_boxes: ClassVar[str] = "whole images"
+    augmentation_type: ClassVar[type | None] = None
+
+    @property
+    def read_by(self) -> str:
+        """How keypoints are read, for notes beside scores: ", read by ..."; empty without keypoints."""
+        return "" if self.codec is None else f", read by {described(self.codec)}"
+
+    @property
+    def val_scores(self) -> tuple[str, ...]:
+        """Names of the scores of a validation beside "loss"; higher is better."""
+        return ("AP", "AP50", "AR")
+
+    @final
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """The loss of a batch: the sum of `losses`."""
+        return total_loss(self.losses(batch))
+
+    @property
+    def loss_parts(self) -> tuple[str, ...]:
+        """Names of the parts of the loss that are logged beside their sum."""
+        return ()
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """The parts of the loss of a batch by name, weighted; they are added up."""
+
+    def batch_accuracy(self, answer: Any, batch: Batch) -> Accuracy | None:
+        """PCK on the maps of a training batch, as the releases print it while they train; None where there are no such maps.
+
+        Args:
+            answer: What the network answered to the batch's images.
+            batch: The batch.
+        """
+        return None
+
+    @abstractmethod
+    def train_size(self, data: TrainData) -> Size:
+        """Size of the training views (h, w), pixels."""
+
+    @abstractmethod
+    def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
+        """The training views of the data.
+
+        Raises:
+            InputError: The data has no person to train on, or the augmentation is for another type of model.
+        """
+
+    @abstractmethod
+    def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
+        """The validation views of the data.
+
+        Raises:
+            InputError: The data has no person to validate on.
+        """
+
+    @abstractmethod
+    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
+        """The loss of a batch, and the predictions for each of its views, in pixels of the image; can be pickled."""
+
+    @abstractmethod
+    def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
+        """Every output of the network for views, whether it is read or not."""
+
+    @abstractmethod
+    def labelled(self, batch: Batch) -> Float[Tensor, "_ 2"]:
+        """All labelled keypoints of a batch, pixels of the views."""
+
+    @abstractmethod
+    def truth(self, dataset: Dataset) -> Any:
+        """The labels behind `val_views`."""
+
+    @abstractmethod
+    def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """The `val_scores` of what `validate` found, by the index of the view among `val_views`."""
+
+    def keypoint_scores(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
+        """A score of each keypoint for loggers, by name such as "pck@0.1/nose"; none by default. Arguments as of `score`."""
+        return {}
+
+    @abstractmethod
+    def picture(self, batch: Batch) -> Picture:
+        """The first views of a batch: labels, targets, outputs, predictions. The model is in evaluation mode."""
+
+
+class PoseModel(TrainableModel):
     """A model that finds keypoints.
 
     Inference calls `views` -> batches of views -> `answer` -> `poses` and nothing else. `answer` and `poses` decode with the
@@ -175,12 +275,7 @@ class PoseModel(ImageModel):
         deep: Codecs of the network's intermediate outputs, which are used for losses only (deep supervision).
         partial_poses: Whether a pose may lack keypoints, which then have score 0.
         codec_type: Type of its codecs.
-        augmentation_type: Type of the augmentations of its training views; None for a type of model without.
         rows_by_keypoint: Whether `keypoint_axis` gives the axis of weights that are separate for each keypoint.
-        unit: Unit of the batch size, singular and plural: ("person", "people") or ("image", "images").
-        val_boxes: Boxes of a validation, as text for reports.
-        val_scores: Names of the scores of a validation beside "loss"; higher is better.
-        loss_parts: Names of the parts of the loss that are logged beside their sum; none by default.
     """
 
     finds_keypoints = True
@@ -189,11 +284,7 @@ class PoseModel(ImageModel):
     deep: tuple[Any, ...] = ()
     partial_poses: ClassVar[bool] = False
     rows_by_keypoint: ClassVar[bool] = False
-    unit: ClassVar[tuple[str, str]] = ("image", "images")
-    val_boxes: ClassVar[str] = "whole images"
-    val_scores: ClassVar[tuple[str, ...]] = ("AP", "AP50", "AR")
     codec_type: ClassVar[type]
-    augmentation_type: ClassVar[type | None] = None
 
     def check_keypoints(self, skeleton: Skeleton, *codecs: Any) -> None:
         """Refuse codecs of another number of keypoints than the skeleton's.
@@ -288,79 +379,6 @@ class PoseModel(ImageModel):
     @abstractmethod
     def round_trip(self, images: Sequence[LabelledImage]) -> list[RoundTrip]:
         """Labels after crop or resize, encoding, decoding and the inverse warp; the network is not used."""
-
-    # training
-
-    @final
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """The loss of a batch: the sum of `losses`."""
-        return total_loss(self.losses(batch))
-
-    @property
-    def loss_parts(self) -> tuple[str, ...]:
-        """Names of the parts of the loss that are logged beside their sum."""
-        return ()
-
-    @abstractmethod
-    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        """The parts of the loss of a batch by name, weighted; they are added up."""
-
-    def batch_accuracy(self, answer: Any, batch: Batch) -> Accuracy | None:
-        """PCK on the maps of a training batch, as the releases print it while they train; None where there are no such maps.
-
-        Args:
-            answer: What the network answered to the batch's images.
-            batch: The batch.
-        """
-        return None
-
-    @abstractmethod
-    def train_size(self, data: TrainData) -> Size:
-        """Size of the training views (h, w), pixels."""
-
-    @abstractmethod
-    def train_views(self, data: TrainData, *, seed: int) -> ViewDataset[Any, Any]:
-        """The training views of the data.
-
-        Raises:
-            InputError: The data has no person to train on, or the augmentation is for another type of model.
-        """
-
-    @abstractmethod
-    def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
-        """The validation views of the data.
-
-        Raises:
-            InputError: The data has no person to validate on.
-        """
-
-    @abstractmethod
-    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
-        """The loss of a batch, and the predictions for each of its views, in pixels of the image; can be pickled."""
-
-    @abstractmethod
-    def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
-        """Every output of the network for views, whether it is read or not."""
-
-    @abstractmethod
-    def labelled(self, batch: Batch) -> Float[Tensor, "_ 2"]:
-        """All labelled keypoints of a batch, pixels of the views."""
-
-    @abstractmethod
-    def truth(self, dataset: Dataset) -> Any:
-        """The labels behind `val_views`."""
-
-    @abstractmethod
-    def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
-        """The `val_scores` of what `validate` found, by the index of the view among `val_views`."""
-
-    def keypoint_scores(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
-        """A score of each keypoint for loggers, by name such as "pck@0.1/nose"; none by default. Arguments as of `score`."""
-        return {}
-
-    @abstractmethod
-    def picture(self, batch: Batch) -> Picture:
-        """The first views of a batch: labels, targets, outputs, predictions. The model is in evaluation mode."""
 
     # codec and weights
 
@@ -499,6 +517,17 @@ def require_pose(model: Model) -> PoseModel:
     raise InputError(model.no_keypoints)
 
 
+def require_trainable(model: Model) -> TrainableModel:
+    """The model, which must be one that is trained: with keypoints, or a detector of boxes and masks.
+
+    Raises:
+        InputError: It is a part of a network.
+    """
+    if isinstance(model, TrainableModel):
+        return model
+    raise InputError(model.no_keypoints)
+
+
 def require_keypoint_detector(model: Model) -> PoseModel:
     """The model, which must be one that finds boxes and keypoints at once, such as Keypoint R-CNN.
 
@@ -509,8 +538,8 @@ def require_keypoint_detector(model: Model) -> PoseModel:
         return model
     if isinstance(model, BoxFinder) and not isinstance(model, PoseModel):
         raise InputError(
-            f"{model.card.name!r} finds no keypoints, and without a keypoint head nothing is trained here; boxes and masks "
-            "alone are learnt by keypoint_rcnn_r50_fpn or keypoint_mask_rcnn_r50_fpn with --detecting-set weights.keypoints=0"
+            f"{model.card.name!r} finds no keypoints; poise train mask_rcnn --network {model.card.name} trains it, and a "
+            "detector with keypoints is trained here, such as keypoint_rcnn_r50_fpn"
         )
     raise InputError(
         f"this needs a detector that finds boxes and keypoints, such as keypoint_rcnn_r50_fpn or poise_rcnn_t; "

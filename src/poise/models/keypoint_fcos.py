@@ -95,7 +95,7 @@ class KeypointFCOS(KeypointRCNN):
             found = [self._found(shown, [cells], view, size).boxes for view, size in enumerate(sizes)]
         every = [torch.cat(pair) for pair in zip(found, proposals, strict=True)]
         rois = sampled_rois(every, labelled, self.config.learning, ignored=ignored)
-        parts["keypoints"] = self._keypoint_loss(features, rois, scenes, sizes)
+        parts["keypoints"] = self._keypoint_loss(self.codec, features, rois, scenes, sizes)
         return {name: getattr(weights, name) * part for name, part in parts.items()}
 
 

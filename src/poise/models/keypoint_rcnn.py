@@ -10,32 +10,26 @@ from torch import Tensor
 
 from poise.codecs.registry import codec_from_plain
 from poise.codecs.roi import RoICodec, within
-from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
 from poise.geometry import Warp, apply, box_area, invert
 from poise.metrics import coco, coco_format
-from poise.metrics.boxes import evaluate_boxes
 from poise.metrics.oks import oks_nms, pose_oks
 from poise.metrics.single_keypoints import evaluate_keypoints
 from poise.models.base import PoseModel, total_loss
 from poise.models.card import Card
+from poise.models.detector_training import DetectorTraining
 from poise.models.pictures import IMAGES, Picture, detector_picture
 from poise.models.postprocess import Boxes, Detections, FlipPass, suppressed
 from poise.models.rcnn_boxes import config_from_plain, filled_sizes
 from poise.models.rcnn_config import RCNNConfig
-from poise.models.rcnn_losses import RCNNLosses
 from poise.models.rcnn_masks import with_masks
 from poise.models.values import Decoder, ImageViews, LabelledImage, RoundTrip
-from poise.models.views.base import TrainData
-from poise.models.views.detector import DetectorViews
 from poise.models.views.scene import answered_alike
 from poise.scenes import Canvas, People, SceneBatch
 from poise.skeletons import Skeleton, convert
 from poise.structures import Key, Points, Poses
 from poise.transforms.canvas import Layout, boxes_to_image, boxes_to_view, canvas_layout
-from poise.transforms.detector_crop import DetectorCrop
-from poise.transforms.detector_jitter import DetectorAugmentation
 
 MAPS = "keypoint.head.reader.final."
 """Beginning of the names of the weights of the last layer of the keypoint head."""
@@ -43,14 +37,8 @@ MAPS = "keypoint.head.reader.final."
 BOXES_PER_PASS = 200
 """Boxes that the keypoint head sees at once; more take more memory and no less time."""
 
-PARTS = ("objectness", "proposals", "classes", "boxes", "keypoints")
-"""Parts of the loss of a detector with keypoints."""
 
-MASK_SAMPLE = 50
-"""Images that are checked for masks before a mask head is trained."""
-
-
-class KeypointRCNN(RCNNLosses, PoseModel):
+class KeypointRCNN(DetectorTraining, PoseModel):
     """Network, codec, preprocessing, skeleton and postprocessing in one.
 
     Args:
@@ -69,11 +57,9 @@ class KeypointRCNN(RCNNLosses, PoseModel):
     kind = "keypoint-rcnn"
     preprocess_type = Canvas
     codec_type = RoICodec
-    augmentation_type = DetectorAugmentation
     finds_boxes = True
     default_batch = 2
     rows_by_keypoint = True
-    val_scores = ("AP", "AP50", "AR", "box AP", "box AP50")
 
     codec: RoICodec
 
@@ -283,43 +269,9 @@ class KeypointRCNN(RCNNLosses, PoseModel):
     # training
 
     @property
-    def learns_masks(self) -> bool:
-        """Whether there is a mask head and its loss counts."""
-        return self.network.mask is not None and self.config.weights.masks > 0
-
-    @property
-    def loss_parts(self) -> tuple[str, ...]:
-        """Names of the parts of the loss."""
-        return (*PARTS, "masks") if self.learns_masks else PARTS
-
-    def train_size(self, data: TrainData) -> Size:
-        """A typical size of training views (h, w), for the cost: a square of the usual short side. Views have many sizes."""
-        multiple = self.preprocess.multiple
-        side = -(-self.preprocess.side // multiple) * multiple
-        return side, side
-
-    def train_views(self, data: TrainData, *, seed: int) -> DetectorViews:
-        """Random views of the images with labelled people; of all images with `TrainData.empty`."""
-        if data.select or data.size or not isinstance(data.augmentation, DetectorAugmentation | None):
-            raise InputError(
-                f"recipe {data.name!r}: {self.card.name} looks for boxes in whole images; a DetectorAugmentation "
-                f"changes these and says how large they are, not a {type(data.augmentation).__name__} or `size`, and no "
-                "people are selected"
-            )
-        every = range(len(data.dataset)) if data.empty else list(dict.fromkeys(i for i, _ in data.dataset.people()))
-        if not every:
-            raise InputError(data.no_people_message())
-        if self.learns_masks:
-            self._check_masks(data.dataset, every)
-        crop, random = self._crop(data.augmentation), data.augmentation is not None
-        return DetectorViews(data.dataset, crop, seed=seed, images=every, random=random, masks=self.learns_masks)
-
-    def val_views(self, dataset: Dataset, *, seed: int) -> DetectorViews:
-        """All images, resized as in inference."""
-        if not dataset.people():
-            raise InputError(f"none of the {len(dataset)} images to check on has a person with a labelled keypoint")
-        every = range(len(dataset))
-        return DetectorViews(dataset, self._crop(), seed=seed, images=every, random=False, masks=self.learns_masks)
+    def val_scores(self) -> tuple[str, ...]:
+        """AP and AR of keypoints, AP of boxes, and of masks where they are learnt."""
+        return ("AP", "AP50", "AR", "box AP", "box AP50", *self.mask_scores)
 
     def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
         """The loss of sampled proposals, and the people found in each view, pixels of its image."""
@@ -328,37 +280,21 @@ class KeypointRCNN(RCNNLosses, PoseModel):
         return loss, [people_to_image(own, warp, self.preprocess) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
 
     def _predict_batch(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
-        """The people in views of one size."""
-        return self.predict(images, flip=False, sizes=sizes)
-
-    def raw(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """The feature maps; the heads have outputs only where there are proposals."""
-        maps: list[Tensor] = self(images)
-        return maps
-
-    def labelled(self, batch: SceneBatch) -> Float[Tensor, "_ 2"]:
-        """All labelled keypoints of a batch, and the corners of all boxes."""
-        scenes = batch.scenes
-        return torch.cat((scenes.xy[scenes.visible > 0], scenes.boxes.reshape(-1, 2)))
-
-    def truth(self, dataset: Dataset) -> Mapping[str, Any]:
-        """The labels of all images as COCO annotations, the index of an image its id."""
-        return coco_format.to_coco_annotations(
-            {image: dataset.labels(image) for image in range(len(dataset))}, dataset.skeleton
-        )
+        """The people in views of one size, with masks where they are learnt."""
+        if not self.learns_masks:
+            return self.predict(images, flip=False, sizes=sizes)
+        [people] = self.read(images, flip=False, sizes=sizes, decoders=[self.codec.decode], masks=True)
+        return people
 
     def score(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
-        """AP and AR of keypoints and AP of boxes, by the COCO protocols."""
+        """AP and AR of keypoints and AP of boxes and masks, by the COCO protocols."""
         poses: list[dict[str, Any]] = []
-        boxes: list[dict[str, Any]] = []
         for image in sorted(found):
             people = found[image]
-            confidence = people.pose_score if people.box_score is None else people.box_score
             categories = torch.ones(len(people), dtype=torch.int64)
             poses += coco_format.to_coco_results(people.xy, people.score, people.pose_score, image=image, categories=categories)
-            boxes += coco_format.to_coco_box_results(people.boxes, confidence, image=image, categories=categories.tolist())
-        numbers = coco.evaluate(truth, poses, self.skeleton).numbers
-        numbers |= {f"box {name}": value for name, value in evaluate_boxes(truth, boxes).numbers.items()}
+        numbers = dict(coco.evaluate(truth, poses, self.skeleton).numbers)
+        numbers |= self.box_and_mask_scores(truth, {image: _detections(people) for image, people in found.items()})
         return {name: numbers[name] for name in self.val_scores}
 
     def keypoint_scores(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
@@ -387,19 +323,6 @@ class KeypointRCNN(RCNNLosses, PoseModel):
             skeleton=self.skeleton,
             min_score=self.config.score,
         )
-
-    def _check_masks(self, dataset: Dataset, images: Sequence[int]) -> None:
-        """Refuse data without masks where a mask head learns."""
-        sample = images[:: -(-len(images) // MASK_SAMPLE)]
-        found = (dataset.masks(image) for image in sample)
-        if not any(masks is not None and bool(masks.any()) for masks in found):
-            raise InputError(
-                f"{self.card.name} has a mask head, and none of the {len(sample)} images checked has a mask (`segmentation`); "
-                "take files with masks, or switch the loss off: --detecting-set weights.masks=0"
-            )
-
-    def _crop(self, augmentation: DetectorAugmentation | None = None) -> DetectorCrop:
-        return DetectorCrop(self.preprocess, self.skeleton, augmentation or DetectorAugmentation())
 
     # codec, weights, files
 
@@ -481,7 +404,13 @@ def people_to_image(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) 
     xy, score, pose_score, boxes = (part.float().cpu() for part in parts)
     confidence = pose_score if people.box_score is None else people.box_score.float().cpu()
     positions = apply(invert(warp), xy.to(warp.dtype)).float()
-    return People(positions, score, pose_score, boxes_to_image(canvas, warp, boxes), confidence)
+    masks = None if people.masks is None else people.masks.float().cpu()
+    return People(positions, score, pose_score, boxes_to_image(canvas, warp, boxes), confidence, masks)
+
+
+def _detections(people: People) -> Detections:
+    """The boxes of people, with their masks."""
+    return Detections(people.boxes, people.pose_score if people.box_score is None else people.box_score, people.masks)
 
 
 def _split(parts: Sequence[Points], many: list[int]) -> list[Points]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -64,7 +64,7 @@ class MultitaskTopDown(TopDown):
     """
 
     kind = "multitask-top-down"
-    val_scores: ClassVar[tuple[str, ...]] = ("pck@0.1", "AP", "part IoU")
+    val_scores: tuple[str, ...] = ("pck@0.1", "AP", "part IoU")
 
     def __init__(
         self,

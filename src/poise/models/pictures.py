@@ -13,11 +13,13 @@ from poise.codecs.base import InstanceCodec
 from poise.codecs.roi import RoICodec
 from poise.codecs.scene import SceneCodec
 from poise.dims import Size
+from poise.models.rcnn_masks import pasted as pasted_masks
+from poise.models.values import Detections
 from poise.scenes import Canvas, People, SceneBatch
-from poise.skeletons import Skeleton
+from poise.skeletons import COCO17, Skeleton
 from poise.structures import Batch, Normalization
 from poise.transforms.render import denormalise
-from poise.viz.draw import draw_arrows, draw_people, titled
+from poise.viz.draw import draw_arrows, draw_masks, draw_people, titled
 from poise.viz.maps import max_over_keypoints, overlay
 
 Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
@@ -114,6 +116,32 @@ def people_picture(batch: SceneBatch, everybody: Sequence[People], *, canvas: Ca
         found = draw_people(view, xy, score, skeleton, boxes=framed, min_score=canvas.min_keypoint_score)
         columns.append((labels, found))
     return _beside(columns, ("labels", "found"))
+
+
+def boxes_picture(batch: SceneBatch, found: Sequence[Detections], *, canvas: Canvas, min_score: float) -> Picture:
+    """The first views of a batch, one column each: labelled boxes and masks, predicted boxes and masks.
+
+    Args:
+        batch: Views and their labels, at most `IMAGES`.
+        found: Boxes in each view, perhaps with masks.
+        canvas: Resizing and normalisation of the views.
+        min_score: Lowest confidence that is drawn.
+    """
+    scenes, confident, columns = batch.scenes, max(MIN_SCORE, min_score), []
+    for i, view in enumerate(_pixels(batch.images, canvas)):
+        here = (scenes.scene == i).cpu()
+        outlined = view if scenes.masks is None else draw_masks(view, scenes.masks.cpu()[here].bool().numpy())
+        good = (found[i].score >= confident).cpu()
+        boxes, masks = found[i].boxes.float().cpu()[good], found[i].masks
+        tinted = view if masks is None else draw_masks(view, pasted_masks(masks.cpu()[good], boxes, _size(view)))
+        columns.append((_framed(outlined, scenes.boxes.float().cpu()[here]), _framed(tinted, boxes)))
+    return _beside(columns, ("labels", "found"))
+
+
+def _framed(view: Picture, boxes: Float[Tensor, "n 4"]) -> Picture:
+    """The view with boxes drawn on it."""
+    nobody = torch.zeros(len(boxes), len(COCO17), dtype=torch.int64)
+    return draw_people(view, nobody[..., None].expand(-1, -1, 2).float(), nobody, COCO17, boxes=boxes)
 
 
 def detector_picture(

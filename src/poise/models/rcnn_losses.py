@@ -1,4 +1,4 @@
-"""The losses of two-stage detectors with keypoints: proposals, boxes, keypoints in boxes, masks."""
+"""The losses of two-stage detectors: proposals, boxes, keypoints in boxes, masks."""
 
 import torch
 from jaxtyping import Float
@@ -27,13 +27,13 @@ class RCNNLosses(RCNNBoxes):
     """Training of region proposals, box head, keypoint head and mask head on sampled proposals (Mask R-CNN, section 3.1).
 
     Attributes:
-        codec: The contract between keypoints in a box and the keypoint head.
+        codec: The contract between keypoints in a box and the keypoint head; None without such a head.
     """
 
-    codec: RoICodec
+    codec: RoICodec | None
 
     def losses(self, batch: SceneBatch) -> dict[str, Float[Tensor, ""]]:
-        """The parts of the loss, weighted, by name: objectness, proposals, classes, boxes, keypoints; with a mask head masks.
+        """The parts of the loss, weighted, by name: objectness, proposals, classes, boxes; with such heads keypoints, masks.
 
         People without a labelled keypoint are learnt as boxes. Background proposals in `Scenes.ignore` are left out.
         """
@@ -55,8 +55,9 @@ class RCNNLosses(RCNNBoxes):
             "proposals": weights.proposals * proposed.losses["loss_rpn_box_reg"],
             "classes": weights.classes * cls_loss,
             "boxes": weights.boxes * box_loss,
-            "keypoints": weights.keypoints * self._keypoint_loss(features, rois, scenes, sizes),
         }
+        if self.codec is not None:
+            parts["keypoints"] = weights.keypoints * self._keypoint_loss(self.codec, features, rois, scenes, sizes)
         if self.network.mask is not None and scenes.masks is not None:
             parts["masks"] = weights.masks * self._mask_loss(features, rois, scenes.masks)
         return parts
@@ -104,7 +105,7 @@ class RCNNLosses(RCNNBoxes):
             )
 
     def _keypoint_loss(
-        self, features: list[Feature], rois: RoIs, scenes: Scenes, sizes: list[Size] | None = None
+        self, codec: RoICodec, features: list[Feature], rois: RoIs, scenes: Scenes, sizes: list[Size] | None = None
     ) -> Float[Tensor, ""]:
         """The codec's loss of the positives with a labelled keypoint inside."""
         people = rois.positives
@@ -113,9 +114,7 @@ class RCNNLosses(RCNNBoxes):
         some = useful.at_most(self.config.learning.posed)
         maps = self.network.keypoint_maps(features, some.boxes, sizes)
         with torch.autocast(maps.device.type, enabled=False):
-            return self.codec.loss(
-                maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._pooled_boxes(some.boxes)
-            )
+            return codec.loss(maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._pooled_boxes(some.boxes))
 
     def _mask_loss(self, features: list[Feature], rois: RoIs, masks: Tensor) -> Float[Tensor, ""]:
         """Binary cross-entropy of the mask cells of positives whose person has a mask, as torchvision computes it."""

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
+from poise.data.base import Dataset
 from poise.data.masks import run_lengths
 from poise.dims import Size
 from poise.models.postprocess import FlipPass
@@ -73,7 +74,40 @@ def pose_masks(poses: Poses) -> list[dict[str, Any]] | None:
     """
     if poses.masks is None or poses.size is None:
         return None
-    return [run_lengths(mask) for mask in pasted(poses.masks, poses.boxes, poses.size)]
+    return pasted_lengths(poses.masks, poses.boxes, poses.size)
+
+
+def pasted_lengths(masks: Float[Tensor, "n mh mw"], boxes: Float[Tensor, "n 4"], size: Size) -> list[dict[str, Any]]:
+    """The pixels that each mask covers (`pasted`) as COCO's compressed run lengths; the arguments are those of `pasted`."""
+    return [run_lengths(mask) for mask in pasted(masks, boxes, size)]
+
+
+def labelled_masks(dataset: Dataset, ids: Sequence[int], *, category: int) -> list[dict[str, Any]]:
+    """COCO annotations of the people of a data set that have a mask, with it as run lengths.
+
+    Args:
+        dataset: The data set.
+        ids: Id of each of its images.
+        category: Category id of the people.
+    """
+    people = []
+    for index, image in enumerate(ids):
+        masks, labels = dataset.masks(index), dataset.labels(index)
+        if masks is None:
+            continue
+        for person in masks.flatten(1).any(dim=1).nonzero().flatten().tolist():
+            x0, y0, x1, y1 = labels.boxes[person].tolist()
+            people.append(
+                {
+                    "image_id": image,
+                    "category_id": category,
+                    "segmentation": run_lengths(masks[person].numpy()),
+                    "area": float(labels.area[person]),
+                    "bbox": [x0, y0, x1 - x0, y1 - y0],
+                    "iscrowd": int(labels.crowd[person]),
+                }
+            )
+    return people
 
 
 def mask_rows(

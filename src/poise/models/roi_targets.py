@@ -166,7 +166,7 @@ def apply_deltas(boxes: list[Float[Tensor, "_ 4"]], deltas: Float[Tensor, "m c4"
 def jittered_like_detector(
     found: Float[Tensor, "m 4"], theirs: Float[Tensor, "m 4"], labelled: list[ViewTruth], copies: int
 ) -> list[Float[Tensor, "_ 4"]]:
-    """Copies of labelled boxes, each jittered by the error of a random box of the detector (APDI).
+    """Copies of labelled boxes, each jittered by the error of a random box of the detector (our reading of APDI).
 
     APDI (augmenting proposals by the detector itself) is known to us from a practitioner's list of tricks for Keypoint R-CNN,
     without a paper; this is our reading of its name. The heads learn from boxes with the errors of the

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int64
@@ -49,7 +49,7 @@ class TopDown(DenseModel):
     default_batch = 32
     unit = ("person", "people")
     val_boxes = "ground-truth boxes"
-    val_scores: ClassVar[tuple[str, ...]] = ("pck@0.1", "AP")
+    val_scores: tuple[str, ...] = ("pck@0.1", "AP")
     rows_by_keypoint = True
 
     codec: InstanceCodec

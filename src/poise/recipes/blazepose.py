@@ -7,7 +7,7 @@ from typing import Literal
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import InputError
-from poise.models.base import PoseModel
+from poise.models.base import PoseModel, require_pose
 from poise.models.top_down import TopDown
 from poise.recipes.base import Recipe
 from poise.recipes.finetune import TopDownOptions, start_model
@@ -80,7 +80,11 @@ def blazepose(
     )
     last = replace(options.recipe(), name="blazepose")
     names = (UDPGaussian.__name__, UDPOffset.__name__)
-    first = [replace(last, model=_branch(last.model, name), epochs=n) for name, n in zip(names, epochs[:2], strict=True) if n]
+    first = [
+        replace(last, model=_branch(require_pose(last.model), name), epochs=n)
+        for name, n in zip(names, epochs[:2], strict=True)
+        if n
+    ]
     stages = [*first, last]
     return replace(stages[0], then=tuple(stages[1:]))
 

@@ -11,10 +11,10 @@ from poise.data.coco import CocoDataset
 from poise.data.combined import CombinedDataset
 from poise.data.large import LargePeople, large_text
 from poise.errors import InputError
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.notes import note
 from poise.recipes.coco import keypoints2017
-from poise.recipes.fields import changed_fields, set_codec
+from poise.recipes.fields import changed_fields, check_codec, set_codec
 from poise.recipes.options import RecipeChanges
 from poise.skeletons import COCO17
 from poise.structures import Preprocess
@@ -165,7 +165,7 @@ def _changed_views(recipe: Recipe, owner: Any, changes: RecipeChanges) -> Any:
     return changed_fields(owner, words, what="the augmentation", such="rotation=30")
 
 
-def _codec_words(model: PoseModel, changes: RecipeChanges) -> Iterator[str]:
+def _codec_words(model: TrainableModel, changes: RecipeChanges) -> Iterator[str]:
     for name in ("sigma", "weight"):
         value = getattr(changes, name)
         if value is not None:
@@ -175,8 +175,9 @@ def _codec_words(model: PoseModel, changes: RecipeChanges) -> Iterator[str]:
     yield from changes.codec_set or ()
 
 
-def _field(model: PoseModel, flag: str, names: tuple[str, ...]) -> str:
+def _field(model: TrainableModel, flag: str, names: tuple[str, ...]) -> str:
     """The one of these fields that the codec has."""
+    check_codec(model, f"--{flag}")
     known = {name for name, _ in _flat(model.codec)}
     for name in names:
         if name in known:
@@ -185,7 +186,7 @@ def _field(model: PoseModel, flag: str, names: tuple[str, ...]) -> str:
     raise InputError(f"the codec {type(model.codec).__name__} has no {flag} of its own; leave --{flag} out. It has {own}")
 
 
-def _change_crop(model: PoseModel, changes: RecipeChanges) -> None:
+def _change_crop(model: TrainableModel, changes: RecipeChanges) -> None:
     given = {"padding": changes.padding, "sides": changes.box_sides}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:

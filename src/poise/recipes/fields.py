@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
-from poise.models.base import OtherNetworkError, PoseModel
+from poise.models.base import OtherNetworkError, TrainableModel, require_pose
 from poise.models.blaze_detector import BlazeDetector
 from poise.models.point_detector import PointDetector
 from poise.models.rcnn_boxes import RCNNBoxes
@@ -26,7 +26,7 @@ _C = TypeVar("_C")
 _D = TypeVar("_D")
 
 
-def set_codec(model: PoseModel, words: Sequence[str]) -> None:
+def set_codec(model: TrainableModel, words: Sequence[str]) -> None:
     """Set fields of a model's codec, and of the codecs of its intermediate outputs where they are of the same class.
 
     Args:
@@ -35,14 +35,25 @@ def set_codec(model: PoseModel, words: Sequence[str]) -> None:
             as in `cost.heat=l2`.
 
     Raises:
-        InputError: No `name=value`, a value the codec refuses, or one that needs another network.
+        InputError: No `name=value`, a value the codec refuses, one that needs another network, or a model without keypoints.
         UnknownName: The codec has no such field.
     """
     if not words:
         return
+    check_codec(model, "--codec-set")
     changes = _codec_changes(model.codec, words)
     with _named(words):
-        model.change_codecs(lambda codec: _changed(codec, changes))
+        require_pose(model).change_codecs(lambda codec: _changed(codec, changes))
+
+
+def check_codec(model: TrainableModel, flag: str) -> None:
+    """Refuse a flag of codecs for a model that has none, a detector of boxes.
+
+    Raises:
+        InputError: The model has no codec.
+    """
+    if model.codec is None:
+        raise InputError(f"{model.card.name} finds {model.output_text} and no keypoints, so it has no codec; leave {flag} out")
 
 
 def set_config(model: RCNNBoxes, words: Sequence[str]) -> None:

@@ -16,12 +16,12 @@ from poise.data.subset import hold_out, with_people
 from poise.errors import InputError
 from poise.metrics.measure_names import parse_measures
 from poise.models.aligned import AlignedTopDown
-from poise.models.base import Model, PoseModel, require_box_finder, require_pose
+from poise.models.base import Model, TrainableModel, require_box_finder, require_pose, require_trainable
 from poise.models.top_down import TopDown
 from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import ModelOptions, Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
-from poise.recipes.fields import set_codec, set_words
+from poise.recipes.fields import check_codec, set_codec, set_words
 from poise.recipes.files import joined, mapped_split, used_by
 from poise.recipes.ranges import check_count, check_positive, check_share, check_views
 from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
@@ -149,7 +149,7 @@ class FinetuneOptions(ModelOptions):
         mapping = None if self.map is None else KeypointMap.of(self.map)
         check_count("--val-every", 1 if self.val_every is None else self.val_every, minimum=1)
         train, val = self._data()
-        made = require_pose(self._built(train.skeleton))
+        made = require_trainable(self._built(train.skeleton))
         if options_of(made) is not type(self):
             raise InputError(f"{self.model} needs {options_of(made).__name__}, and these are {type(self).__name__}")
         self._set_fields(made)
@@ -179,7 +179,7 @@ class FinetuneOptions(ModelOptions):
         """The model for these keypoints."""
         return start_model(self.model, skeleton=skeleton, pretrained=self.pretrained, codec=self.codec)
 
-    def _set_fields(self, model: PoseModel) -> None:
+    def _set_fields(self, model: TrainableModel) -> None:
         """Change how it learns and is read."""
         set_codec(model, self.codec_set or ())
 
@@ -377,7 +377,7 @@ class BottomUpOptions(ViewOptions):
 
     def _augmented(self, recipe: Recipe) -> Recipe:
         if self.size is not None:
-            check_views(recipe.model, self.size)
+            check_views(require_pose(recipe.model), self.size)
         scale_range = (1 - self.scale, 1 + 2 * self.scale)
         views = replace(PHOTO_VIEWS, scale_range=scale_range, rotation=self.rotation, colour=self.colour)
         return replace(recipe, augmentation=views, size=self.size, clip=CLIP)
@@ -385,7 +385,7 @@ class BottomUpOptions(ViewOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorOptions(ViewOptions):
-    """Options for detectors with keypoints, which find boxes in whole images and the keypoints in each.
+    """Options for detectors, which find boxes in whole images, and the keypoints in each, or masks, or boxes alone.
 
     Attributes:
         mosaic: Augmentation: probability of four images in one view.
@@ -398,7 +398,8 @@ class DetectorOptions(ViewOptions):
     kind: ClassVar[str] = "detectors"
     augmentation_type: ClassVar[type | None] = DetectorAugmentation
     names: ClassVar[str | None] = (
-        r"poise_(rcnn|fcos)_[ts]|poise_(rcnn|fcos)_[ts]_.*_\d+x\d+|((maskrcnn|torchvision|detectron2)_)?keypoint_rcnn_.*"
+        r"poise_(rcnn|fcos)_[ts]|poise_(rcnn|fcos)_[ts]_.*_\d+x\d+|((maskrcnn|torchvision|detectron2)_)?"
+        r"(keypoint_rcnn|keypoint_mask_rcnn|mask_rcnn|faster_rcnn)_.*"
         r"|keypoint_fcos_.*"
     )
 
@@ -406,10 +407,18 @@ class DetectorOptions(ViewOptions):
     empty: bool = False
     detecting_set: list[str] | None = None
 
+    def _built(self, skeleton: Skeleton) -> Model:
+        with torch.device("meta"):
+            alone = not start_model(self.model).finds_keypoints
+        known = None if alone else skeleton
+        return start_model(self.model, skeleton=known, pretrained=self.pretrained, codec=self.codec)
+
     def _with_people(self, dataset: Dataset) -> Dataset:
         return dataset if self.empty else with_people(dataset, hint="; --empty learns that nobody is there")
 
-    def _set_fields(self, model: PoseModel) -> None:
+    def _set_fields(self, model: TrainableModel) -> None:
+        if self.codec_set:
+            check_codec(model, "--codec-set")
         set_words(require_box_finder(model), codec=self.codec_set or (), config=self.detecting_set or ())
 
     def _augmented(self, recipe: Recipe) -> Recipe:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.errors import InputError
-from poise.models.base import PoseModel, require_box_finder, require_keypoint_detector
+from poise.models.base import TrainableModel, require_box_finder, require_keypoint_detector
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import check2017, keypoints2017
 from poise.recipes.dropping import Dropping, dropped
@@ -111,7 +111,7 @@ def keypoint_rcnn(
     usual = (network, iterations, milestones, rate, freeze) == (NETWORK, ITERATIONS, MILESTONES, RATE, FREEZE)
     other = codec or codec_set or detecting_set or drop or empty
     published = usual and pretrained and not other and views == DetectorAugmentation()
-    return _on_coco(
+    return detector_on_coco(
         "keypoint_rcnn",
         model,
         data,
@@ -185,7 +185,7 @@ def keypoint_rcnn_hrnet(
     check2017(data)
     model = require_keypoint_detector(build(f"keypoint_rcnn_hrnet_w{width}_hrfpn", pretrained=pretrained, codec=codec))
     views = DetectorAugmentation(sides=sides, rotation=rotation, turn=turn, crop=crop, mosaic=mosaic)
-    return _on_coco(
+    return detector_on_coco(
         "keypoint_rcnn_hrnet",
         model,
         data,
@@ -273,7 +273,7 @@ def keypoint_fcos(
     return replace(made, name="keypoint_fcos")
 
 
-def still(model: PoseModel, stages: int) -> tuple[str, ...]:
+def still(model: TrainableModel, stages: int) -> tuple[str, ...]:
     """Names of the first parts of a ResNet, its stem first, which are frozen.
 
     Raises:
@@ -292,9 +292,9 @@ def still(model: PoseModel, stages: int) -> tuple[str, ...]:
     return names
 
 
-def _on_coco(
+def detector_on_coco(
     name: str,
-    model: PoseModel,
+    model: TrainableModel,
     data: Path,
     views: DetectorAugmentation,
     *,
@@ -306,6 +306,7 @@ def _on_coco(
     detecting_set: list[str] | None,
     empty: bool,
     expected: dict[str, float] | None = None,
+    best: str = "AP",
 ) -> Recipe:
     """SGD with momentum over so many steps, converted to epochs, on images with people, or on all."""
     check_count("--iterations", iterations)
@@ -329,7 +330,7 @@ def _on_coco(
             warmup_steps=500,
             warmup_start=1 / 3,
         ),
-        best="AP",
+        best=best,
         still=still,
         empty=empty,
         expected=expected or {},

@@ -14,7 +14,7 @@ from poise.codecs.registry import renamed, to_plain
 from poise.data.digest import Digest
 from poise.errors import CheckpointError, WriteError
 from poise.models.adapted import LAYER, add_adaptation
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.weights.checkpoint import compare
 from poise.weights.checksum import checksum
 from poise.weights.model_file import read_weights
@@ -135,14 +135,15 @@ def _wrong_progress(progress: Mapping[str, Any]) -> str:
     return ""
 
 
-def identity(model: PoseModel) -> dict[str, Any]:
+def identity(model: TrainableModel) -> dict[str, Any]:
     """Architecture and codecs of a model as plain values, by which a resumed run is compared with its recipe."""
-    codecs = {"codec": to_plain(model.codec), "deep": [to_plain(codec) for codec in model.deep]}
+    own = {} if model.codec is None else {"codec": to_plain(model.codec)}
+    codecs = own | {"deep": [to_plain(codec) for codec in model.deep]}
     plain: dict[str, Any] = json.loads(json.dumps({"network": asdict(model.card.architecture)} | codecs))
     return plain
 
 
-def add_layers(progress: Mapping[str, Any], model: PoseModel) -> None:
+def add_layers(progress: Mapping[str, Any], model: TrainableModel) -> None:
     """Give the model of a recipe the layers that it had got from the model its run started from.
 
     Args:
@@ -154,7 +155,7 @@ def add_layers(progress: Mapping[str, Any], model: PoseModel) -> None:
         add_adaptation(model)
 
 
-def check_same(progress: Mapping[str, Any], model: PoseModel, folder: Path) -> None:
+def check_same(progress: Mapping[str, Any], model: TrainableModel, folder: Path) -> None:
     """Refuse to resume a run with another network or codec.
 
     Args:
@@ -210,7 +211,7 @@ def _changes(then: Any, now: Any) -> list[str]:
     return Digest.from_plain(then).changes(Digest.from_plain(now))
 
 
-def load_best(model: PoseModel, file: Path) -> None:
+def load_best(model: TrainableModel, file: Path) -> None:
     """Load the weights of a run's model file into its model.
 
     Raises:
@@ -225,7 +226,7 @@ def load_best(model: PoseModel, file: Path) -> None:
     model.network.load_state_dict(weights, strict=False)
 
 
-def load_fitting(model: PoseModel, before: PoseModel) -> None:
+def load_fitting(model: TrainableModel, before: TrainableModel) -> None:
     """Copy the weights of another network of the same keypoints that have the same name and shape.
 
     Args:

@@ -7,7 +7,6 @@ from typing import Any, final
 
 from lightning.pytorch import LightningModule, Trainer
 
-from poise.codecs.decoders import described
 from poise.errors import CheckpointError, TrainingError
 from poise.training.callbacks import Interrupted, Interrupts, RunCallback
 from poise.training.module import Module
@@ -177,7 +176,7 @@ class Checkpointer(RunCallback):
         scores = {f"val/{name}": value for name, value in self.best_scores.items() if name != "loss"}
         notes = (
             f"recipe {module.recipe.name}, epoch {trainer.current_epoch + 1}; scores with {module.task.val_boxes}, "
-            f"no flip test, read by {described(model.codec)}"
+            f"no flip test{model.read_by}"
         )
         model.card = dataclasses.replace(model.card, scores=model.card.scores | scores, notes=notes)
         model_file.save(model, self.model_file)

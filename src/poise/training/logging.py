@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 from torch import nn
 
-from poise.codecs.decoders import codec_name, described
+from poise.codecs.decoders import codec_name
 from poise.data.aligned import aligned_part
 from poise.dims import Size
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.plain import plain
 from poise.terminal import say
 from poise.training.data import repeats_of
@@ -48,7 +48,7 @@ def print_run(console: Console, recipe: Recipe, plan: RunPlan, *, learnt: int, c
         say(console, f"{learnt} {task.unit[1]} are few: an epoch goes through them {repeats} times")
     if (aligned := aligned_part(recipe.train)) is not None:
         say(console, aligned.text)
-    if mirrors_views(recipe):
+    if mirrors_views(recipe) and recipe.model.skeleton is not None:
         say(console, recipe.model.skeleton.mirror_text)
     print_expected(console, recipe)
 
@@ -101,7 +101,7 @@ def settings_of(recipe: Recipe, plan: RunPlan, data: Mapping[str, Any]) -> dict[
         "expected": dict(recipe.expected),
         "notes": recipe.notes,
         "differs": recipe.differs,
-        "decoder": described(recipe.model.codec),
+        "decoder": recipe.model.codec_text().get("decoder", "none"),
         "plan": asdict(plan),
         "learning_rate": _rate(recipe, plan),
         "optimizer": asdict(recipe.optimizer),
@@ -124,7 +124,7 @@ def hparams_of(recipe: Recipe, plan: RunPlan) -> dict[str, str | int | float | b
     values = {
         "recipe": recipe.name,
         "model": recipe.model.card.name,
-        "codec": described(recipe.model.codec),
+        "codec": recipe.model.codec_text().get("decoder", "none"),
         "epochs": recipe.epochs,
         "batch": plan.batch * plan.accumulate,
         "rate": plan.rate,
@@ -144,12 +144,12 @@ def _rate(recipe: Recipe, plan: RunPlan) -> str:
     return rate_of(recipe, batch=plan.batch, accumulate=plan.accumulate)[1]
 
 
-def summary(model: PoseModel, size: Size) -> Table:
+def summary(model: TrainableModel, size: Size) -> Table:
     """Table of layers, parameters and multiply-adds: a row per part of the network (two levels), for views of `size` (h, w)."""
     network = copy.deepcopy(model.network).to("meta")  # counts without computing
     cost = measure_network(network, size)
-    views, codec = f"views of {size[0]}x{size[1]}", f"codec {codec_name(model.codec)}"
-    table = Table(title=Text(plain(f"{model.card.name}, {views}, {len(model.skeleton)} keypoints, {codec}")))
+    views, codec = f"views of {size[0]}x{size[1]}", "" if model.codec is None else f", codec {codec_name(model.codec)}"
+    table = Table(title=Text(plain(f"{model.card.name}, {views}, {model.output_text}{codec}")))
     for name in ("part", "kind"):
         table.add_column(name)
     for name in ("layers", "parameters", "multiply-adds"):

@@ -16,7 +16,7 @@ from poise.metrics.accuracy import map_accuracy
 from poise.metrics.measure_names import PCKMeasure
 from poise.metrics.measures import correct, person_sizes
 from poise.metrics.pck import PCK, distances
-from poise.models.base import PoseModel, total_loss
+from poise.models.base import TrainableModel, total_loss
 from poise.models.person_scores import FoundPerson, PeopleTruth
 from poise.models.top_down import TopDown
 from poise.structures import Batch
@@ -52,7 +52,7 @@ class MeasuredTask(ModelTask):
         InputError: The model is none of people's views, has no maps, or a unit cannot be measured in a validation.
     """
 
-    def __init__(self, model: PoseModel, measures: Sequence[PCKMeasure]) -> None:
+    def __init__(self, model: TrainableModel, measures: Sequence[PCKMeasure]) -> None:
         super().__init__(model)
         if not isinstance(model, TopDown):
             raise InputError(f"--pck is for top-down models, and {model.card.name} looks at whole images; leave it out")
@@ -130,6 +130,6 @@ def _people(found: Mapping[int, Any]) -> dict[int, Any]:
     return {index: one.person if isinstance(one, FoundOnMaps) else one for index, one in found.items()}
 
 
-def measured(measures: Sequence[PCKMeasure]) -> Callable[[PoseModel], MeasuredTask]:
+def measured(measures: Sequence[PCKMeasure]) -> Callable[[TrainableModel], MeasuredTask]:
     """`Recipe.task` of supervised training with these measures."""
     return lambda model: MeasuredTask(model, measures)

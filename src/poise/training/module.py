@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from poise.errors import CheckpointError
 from poise.metrics.accuracy import Accuracy
-from poise.models.base import PoseModel, total_loss
+from poise.models.base import TrainableModel, total_loss
 from poise.models.views.base import AnyViews, LoadedBatch, ViewDataset, mixed_seed
 from poise.notes import add_counted
 from poise.training import optim
@@ -106,7 +106,7 @@ class Module(LightningModule):
         self._freeze_still()
 
     @property
-    def best_model(self) -> PoseModel:
+    def best_model(self) -> TrainableModel:
         """The model that is validated and saved: the average where there is one."""
         return self.average if self.average is not None else self.model
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.terminal import say
 from poise.training.callbacks import RunCallback
 from poise.training.loggers import TENSORBOARD
@@ -72,7 +72,7 @@ class NetworkLog(RunCallback):
             for number, group in enumerate(trainer.optimizers[0].param_groups):
                 logger.experiment.add_scalar(f"rates/group{number}", group["lr"], trainer.global_step)
 
-    def _graph(self, logger: TensorBoardLogger, model: PoseModel, size: Size) -> None:
+    def _graph(self, logger: TensorBoardLogger, model: TrainableModel, size: Size) -> None:
         network, device = model.network, next(model.parameters()).device
         try:
             with _evaluating(network), warnings.catch_warnings(), torch.no_grad():

@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.models.views.base import TrainData
 from poise.skeletons.mapping import KeypointMap
 from poise.training.task import MakeTask, ModelTask
@@ -153,7 +153,7 @@ class Recipe:
     """
 
     name: str
-    model: PoseModel
+    model: TrainableModel
     train: Dataset
     val: Dataset | None
     epochs: int
@@ -191,10 +191,11 @@ class Recipe:
             raise InputError(f"recipe {self.name!r}: a validation comes every epoch or more rarely, not every {self.val_every}")
         if self.average is not None and not 0 <= self.average < 1:
             raise InputError(f"recipe {self.name!r}: the decay of the weight average is 0 to below 1, not {self.average}")
+        names = _keypoints(self.model)
         for dataset in (self.train, self.val):
-            if dataset is not None and dataset.skeleton.keypoints != self.model.skeleton.keypoints:
+            if dataset is not None and names and dataset.skeleton.keypoints != names:
                 raise InputError(
-                    f"recipe {self.name!r}: the model has the keypoints {', '.join(self.model.skeleton.keypoints)} and the "
+                    f"recipe {self.name!r}: the model has the keypoints {', '.join(names)} and the "
                     f"data {', '.join(dataset.skeleton.keypoints)}; give them one order (data can be joined by keypoint name)"
                 )
         parts = dict(self.model.network.named_modules())
@@ -204,7 +205,7 @@ class Recipe:
                 f"recipe {self.name!r}: {', '.join(strange)} cannot stay as it is, the network has no such part; there are "
                 f"{', '.join(name for name in parts if name and name.count('.') < 3)[:400]}"
             )
-        if any(stage.then or stage.model.skeleton.keypoints != self.model.skeleton.keypoints for stage in self.then):
+        if any(stage.then or _keypoints(stage.model) != _keypoints(self.model) for stage in self.then):
             raise InputError(
                 f"recipe {self.name!r}: every stage must train the recipe's own keypoints, and have no stages itself"
             )
@@ -225,3 +226,8 @@ class Recipe:
         if count > 1 and self.then:
             raise InputError(f"recipe {self.name!r} has {len(self.then) + 1} stages of its own; train it without --stages")
         return self if count == 1 else replace(self, then=(self,) * (count - 1))
+
+
+def _keypoints(model: TrainableModel) -> tuple[str, ...]:
+    """Names of the keypoints that a model learns; none for a detector of boxes."""
+    return () if model.skeleton is None else model.skeleton.keypoints

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import final
 
 from poise.errors import ReadError
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.writing import write_atomic
 
 Row = dict[str, int | float]
@@ -28,7 +28,7 @@ class RunResult:
         stages: Scores of the best model of each stage; empty for a recipe without further stages.
     """
 
-    model: PoseModel
+    model: TrainableModel
     metrics: dict[str, float]
     folder: Path
     file: Path

@@ -8,7 +8,6 @@ from typing import final
 
 from lightning.pytorch import LightningModule, Trainer
 
-from poise.codecs.decoders import described
 from poise.errors import InputError, ReadError
 from poise.training.callbacks import RunCallback
 from poise.weights import model_file
@@ -65,7 +64,7 @@ class SnapshotKeeper(RunCallback):
             return
         model = module.best_model
         scores = {f"val/{name}": value for name, value in module.new_scores.items() if name != "loss"}
-        notes = f"recipe {module.recipe.name}, snapshot of epoch {epoch}; read by {described(model.codec)}"
+        notes = f"recipe {module.recipe.name}, snapshot of epoch {epoch}{model.read_by}"
         card = model.card
         model.card = replace(card, scores=scores, notes=notes)
         try:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from poise.data.base import Dataset
 from poise.dims import Size
 from poise.metrics.accuracy import Accuracy
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.models.device import Precision
 from poise.models.pictures import Picture
 from poise.models.views.base import AnyViews, TrainData, ViewDataset
@@ -37,8 +37,8 @@ class TaskRun:
         say: Prints a line.
     """
 
-    best: PoseModel
-    average: PoseModel | None
+    best: TrainableModel
+    average: TrainableModel | None
     folder: Path | None
     seed: int
     epochs: int
@@ -61,7 +61,7 @@ class Task(ABC):
         extra: Parts that are trained beside the network, with the same optimizer, and saved in checkpoints; None for none.
     """
 
-    model: PoseModel
+    model: TrainableModel
     extra: nn.Module | None = None
 
     def start(self, run: TaskRun) -> None:  # noqa: B027  # a hook, empty by default
@@ -140,7 +140,7 @@ class Task(ABC):
         """The parts of the loss of a batch by name; their sum is minimised."""
 
     def accuracy(self, answer: Any, batch: Any) -> Accuracy | None:
-        """PCK on the maps of a training batch (`PoseModel.batch_accuracy`); None where nothing is to be told.
+        """PCK on the maps of a training batch (`TrainableModel.batch_accuracy`); None where nothing is to be told.
 
         Args:
             answer: The network's last answer while `losses` were computed.
@@ -178,13 +178,13 @@ class Task(ABC):
 
 
 class ModelTask(Task):
-    """Supervised training: everything is the model's own (`PoseModel`).
+    """Supervised training: everything is the model's own (`TrainableModel`).
 
     Args:
         model: The model.
     """
 
-    def __init__(self, model: PoseModel) -> None:
+    def __init__(self, model: TrainableModel) -> None:
         self.model = model
 
     def train_size(self, data: TrainData) -> Size:
@@ -192,49 +192,49 @@ class ModelTask(Task):
         return self.model.train_size(data)
 
     def train_views(self, data: TrainData, *, seed: int) -> AnyViews[Any, Any]:
-        """`PoseModel.train_views`."""
+        """`TrainableModel.train_views`."""
         return self.model.train_views(data, seed=seed)
 
     def val_views(self, dataset: Dataset, *, seed: int) -> ViewDataset[Any, Any]:
-        """`PoseModel.val_views`."""
+        """`TrainableModel.val_views`."""
         return self.model.val_views(dataset, seed=seed)
 
     def losses(self, batch: Any) -> dict[str, Float[Tensor, ""]]:
-        """`PoseModel.losses`."""
+        """`TrainableModel.losses`."""
         return self.model.losses(batch)
 
     def accuracy(self, answer: Any, batch: Any) -> Accuracy | None:
-        """`PoseModel.batch_accuracy`."""
+        """`TrainableModel.batch_accuracy`."""
         return self.model.batch_accuracy(answer, batch)
 
     def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
-        """`PoseModel.validate`."""
+        """`TrainableModel.validate`."""
         return self.model.validate(batch)
 
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
-        """`PoseModel.raw`."""
+        """`TrainableModel.raw`."""
         return self.model.raw(images)
 
     def labelled(self, batch: Any) -> Float[Tensor, "_ 2"]:
-        """`PoseModel.labelled`."""
+        """`TrainableModel.labelled`."""
         return self.model.labelled(batch)
 
     def truth(self, dataset: Dataset) -> Any:
-        """`PoseModel.truth`."""
+        """`TrainableModel.truth`."""
         return self.model.truth(dataset)
 
     def score(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
-        """`PoseModel.score`."""
+        """`TrainableModel.score`."""
         return self.model.score(truth, found)
 
     def keypoint_scores(self, truth: Any, found: Mapping[int, Any]) -> dict[str, float]:
-        """`PoseModel.keypoint_scores`."""
+        """`TrainableModel.keypoint_scores`."""
         return self.model.keypoint_scores(truth, found)
 
     def picture(self, batch: Any) -> Picture:
-        """`PoseModel.picture`."""
+        """`TrainableModel.picture`."""
         return self.model.picture(batch)
 
 
-MakeTask = Callable[[PoseModel], Task]
+MakeTask = Callable[[TrainableModel], Task]
 """Function from a model to its task; called for the model that is trained and for the average that is validated."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from poise.errors import CheckpointError, InputError
 from poise.models.adapted import LAYER, add_adaptation, is_adapted
-from poise.models.base import Model, PoseModel, require_pose
+from poise.models.base import Model, PoseModel, require_pose, require_trainable
 from poise.nn.base import Network
 from poise.skeletons import keypoint_partners
 from poise.skeletons.mapping import KeypointMap
@@ -42,6 +42,8 @@ class Transferred:
 
     def __str__(self) -> str:
         """In words, to print."""
+        if not self.kept and not self.new:
+            return "kept the backbone" + (f"; these layers start anew: {', '.join(self.layers)}" if self.layers else "")
         names = [f"{name} from {self.renamed[name]}" if name in self.renamed else name for name in self.kept]
         kept = f"kept the backbone and {len(names)} keypoints of the head" + (f" ({', '.join(names)})" if names else "")
         new = f"; {len(self.new)} start anew ({', '.join(self.new)})" if self.new else ""
@@ -61,9 +63,11 @@ def transfer(start: Model, target: Model, *, mapping: KeypointMap | None = None)
 
     Raises:
         CheckpointError: The backbones differ.
-        InputError: One of them finds no keypoints, or a map is given and keypoints have no rows of their own.
+        InputError: One of them cannot be trained, or a map is given and keypoints have no rows of their own.
         SkeletonMismatch: The map names a keypoint that there is not.
     """
+    if require_trainable(start).codec is None or require_trainable(target).codec is None:
+        return transfer_boxes(start, target, mapping=mapping)
     old, new = require_pose(start), require_pose(target)
     if is_adapted(old) and isinstance(new.network, Network):
         add_adaptation(new)
@@ -75,6 +79,25 @@ def transfer(start: Model, target: Model, *, mapping: KeypointMap | None = None)
             f"{new.card.name!r} only the backbone is kept; leave it out"
         )
     return transfer_whole(old, new)
+
+
+def transfer_boxes(start: Model, target: Model, *, mapping: KeypointMap | None = None) -> Transferred:
+    """Copy the weights of the same name and shape, of which the backbone has all; of them one at least finds boxes alone.
+
+    Raises:
+        CheckpointError: The backbones differ.
+        InputError: A map of keypoints is given.
+    """
+    if mapping is not None:
+        alone = next(model.card.name for model in (start, target) if not model.finds_keypoints)
+        raise InputError(f"--map says which keypoint stands for which, and {alone!r} finds none; leave it out")
+    given, needed = start.network.state_dict(), target.network.state_dict()
+    _same_backbone(start, target, given, needed)
+    fits = [key for key, value in needed.items() if key in given and given[key].shape == value.shape]
+    with torch.no_grad():
+        for key in fits:
+            needed[key].copy_(given[key])
+    return Transferred((), (), tuple(key for key in needed if key not in set(fits)))
 
 
 def transfer_whole(start: PoseModel, target: PoseModel) -> Transferred:

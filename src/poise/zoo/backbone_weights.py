@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from poise.errors import CheckpointError
-from poise.models.base import PoseModel
+from poise.models.base import TrainableModel
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.multistage import MultiStage
 from poise.nn.backbones.plain import PlainNet
@@ -55,7 +55,7 @@ class StartedBackbone:
         return f"all {self.taken} weights of the backbone, by {self.source} names{anew}{left}"
 
 
-def start_backbone(model: PoseModel, path: Path | str) -> StartedBackbone:
+def start_backbone(model: TrainableModel, path: Path | str) -> StartedBackbone:
     """Load the backbone of a model from a file of others: torchvision, timm, HRNet, Detectron2, Caffe2, OpenMMLab or MAE.
 
     Also from a model file of poise with the same backbone, such as that of a detector from a top-down model.
