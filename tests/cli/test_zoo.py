@@ -60,7 +60,7 @@ def test_the_row_of_every_published_model_has_its_own_scores_licence_and_file(ro
 @pytest.mark.parametrize(
     ("name", "file", "page"),
     [
-        ("maskrcnn_keypoint_rcnn_r50_fpn", "see the page", "maskrcnn-benchmark/blob/main/MODEL_ZOO.md"),
+        ("maskrcnn_keypoint_rcnn_r50_fpn", "see the page", "github.com/facebookresearch"),
         ("maskrcnn_hr_faster_rcnn_hrnet_w48_hrfpn", "see the page", "HRNet-MaskRCNN-Benchmark"),
         ("poise_t_coco_192x160", "none was published", ""),
     ],

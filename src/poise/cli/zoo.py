@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,7 +140,7 @@ def _table(releases: Mapping[str, Release], *, everything: bool) -> Table:
         more = (
             every
             if everything
-            else ("".join(scores[:1]).replace("box AP", "box"), "yes" if release.name in obtainable() else "")
+            else (re.sub(r"box AP( \dx)?", "box", "".join(scores[:1])), "yes" if release.name in obtainable() else "")
         )
         table.add_row(release.name, f"{size.parameters / 1e6:.1f}", f"{size.multiply_adds / 1e9:.2f}", *more)
     return table

@@ -521,11 +521,14 @@ def require_trainable(model: Model) -> TrainableModel:
     """The model, which must be one that is trained: with keypoints, or a detector of boxes and masks.
 
     Raises:
-        InputError: It is a part of a network.
+        InputError: It is a part of a network, or a detector that poise does not train.
     """
     if isinstance(model, TrainableModel):
         return model
-    raise InputError(model.no_keypoints)
+    raise InputError(
+        f"{model.card.name!r} is not trained by poise; of detectors without keypoints Mask R-CNN and Faster R-CNN are, such as "
+        "mask_rcnn_r50_fpn_2cls"
+    )
 
 
 def require_keypoint_detector(model: Model) -> PoseModel:
@@ -536,7 +539,7 @@ def require_keypoint_detector(model: Model) -> PoseModel:
     """
     if isinstance(model, PoseModel) and model.finds_boxes:
         return model
-    if isinstance(model, BoxFinder) and not isinstance(model, PoseModel):
+    if isinstance(model, BoxFinder) and isinstance(model, TrainableModel) and not isinstance(model, PoseModel):
         raise InputError(
             f"{model.card.name!r} finds no keypoints; poise train mask_rcnn --network {model.card.name} trains it, and a "
             "detector with keypoints is trained here, such as keypoint_rcnn_r50_fpn"
