@@ -67,7 +67,7 @@ def first_batch(recipe, count=2):
 
 def test_no_recipe_is_forgotten_here():
     scenes = {"offset_guided", "offset_guided_hrnet", "scenes_drawn", "scenes_mixed"}
-    boxes = {"keypoint_rcnn", "keypoint_rcnn_hrnet", "keypoint_fcos", "detector_drawn", "detector_mixed"}
+    boxes = {"keypoint_rcnn", "keypoint_rcnn_hrnet", "keypoint_fcos", "mask_rcnn", "detector_drawn", "detector_mixed"}
     adaptations = {"source_only", "supervised", "mean_teacher", "cc_ssl", "ws_cda", "pplo"}
     animals = {"synthetic_animals", "tigdog", "drawn_animals"}
     others = {"mpii", "blazepose"} | scenes | boxes | adaptations | animals  # have files of their own here
