@@ -9,14 +9,17 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from poise.cli.main import main
 from poise.data.figures import FigureDataset, write_coco
+from poise.data.mat import write_mat
 from poise.data.subset import Subset
 from poise.metrics.coco_format import to_coco_box_results
 from poise.recipes.find import recipes
@@ -24,15 +27,25 @@ from poise.training.checkpoint import AtomicIO
 from poise.training.fit import fit
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import Augmentation
-from poise.zoo import build
+from poise.zoo import build, faster_rcnn
+from poise.zoo.hourglass import hourglass
+from poise.zoo.importing import official_state
 from poise.zoo.offset_guided import bottom_up
+from poise.zoo.rcnn.backbones import Pyramid
+
+from ..data.fakes.animals import scipy_here, write_synthetic, write_tigdog
 
 PAGE = Path(__file__).parents[2] / "docs" / "notes.md"
-FENCE = re.compile(r"^(?P<skip><!-- not run -->\s*\n)?```sh\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```sh\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 
 SMALL = {
     "simple_baseline": "--depth 18 --size 64 64",
     "hrnet": "--width 32 --size 64 64",
+    "mask_rcnn": "--freeze 0",
+    "detector_drawn": "--images 8 --checked 4 --side 64 --epochs 1",
+    "keypoint_fcos": "--freeze 0",
+    "tigdog": "--stacks 1",
+    "synthetic_animals": "--stacks 1",
     "mpii": "--network poseresnet_50 --size 64 64",
     "lpn": "--size 64 64",
     "dark": "--network poseresnet_18 --size 64 64",
@@ -47,16 +60,22 @@ SMALL = {
     "finetune": "--model poise_t --size 64 64",
     "offset_guided": "--size 128 128",
     "drawn_animals": "--images 4 --checked 2",
-    "adapt": "",
+    "adapt": "--epochs 1 --check-people 2",
 }
 """Smaller networks and views of each recipe, in place of a line's own."""
+
+SMALL_NAMES = {"hourglass_4stack_b1_18j_256x256": "hourglass_1stack_b1_18j_64x64"}
+"""Smaller networks by other names."""
+
+OFFICIAL = "lpn_50_gc_coco_64x64"
+"""The network that is imported in place of others, whose files are larger."""
 
 FEW = "--device cpu --workers 0"
 
 
 def lines() -> list[str]:
     """The commands of the page that run."""
-    bodies = [found["body"] for found in FENCE.finditer(PAGE.read_text(encoding="utf-8")) if not found["skip"]]
+    bodies = [found["body"] for found in FENCE.finditer(PAGE.read_text(encoding="utf-8"))]
     return [line for body in bodies for line in body.splitlines() if line.startswith("poise ")]
 
 
@@ -89,7 +108,25 @@ def session(tmp_path_factory):
     (here / "mpii" / "images").symlink_to(here / "made" / "images")
     for part in ("train", "valid"):
         (here / "mpii" / "annot" / f"{part}.json").write_text(json.dumps(people))
+    heads = np.tile([[[40.0, 10.0], [56.0, 26.0]]], (len(people), 1, 1))
+    write_mat(here / "mpii" / "annot" / "gt_valid.mat", {"headboxes_src": heads.transpose(1, 2, 0)})
+    draw_animals(here)
     return here
+
+
+def draw_animals(here: Path) -> None:
+    """TigDog and the synthetic animals in `data`, of few frames; `animals.json`, and the same without keypoints."""
+    write_tigdog(here / "data", ranges=((1, 1, 2), (2, 5, 5), (7, 7, 8)))
+    write_synthetic(here / "data", count=5)
+    horses = FigureDataset(4, size=(64, 64), kind="horse", keypoints="animal18", seed=3)
+    write_coco(horses, here / "horses")
+    (here / "animals").symlink_to(here / "horses" / "images")
+    document = json.loads((here / "horses" / "annotations.json").read_text())
+    (here / "animals.json").write_text(json.dumps(document))
+    for row in document["annotations"]:
+        row |= {"keypoints": [0] * len(row["keypoints"]), "num_keypoints": 0}
+    for name in ("others.json", "unseen.json"):
+        (here / name).write_text(json.dumps(document))
 
 
 @pytest.fixture
@@ -97,7 +134,12 @@ def small(session, monkeypatch):
     """Small networks without downloads; runs of one step on two images."""
     monkeypatch.chdir(session)
     monkeypatch.setattr("poise.recipes.offset_guided.bottom_up", lambda network, **options: tiny(**options))
-    monkeypatch.setattr("poise.recipes.keypoint_rcnn.build", lambda name, *, codec, **_: tiny_detector(codec))
+    monkeypatch.setattr("poise.recipes.keypoint_rcnn.build", lambda name, *, codec, **_: tiny_detector(name, codec))
+    monkeypatch.setattr("poise.recipes.mask_rcnn.build", lambda name, **_: tiny_masks())
+    monkeypatch.setattr("poise.recipes.animals.hourglass", partial(hourglass, size=(64, 64)))
+    # A model that finds people is not made by one step: a calibration gets what such a one finds.
+    made = torch.linspace(0, 1, 60), torch.arange(60) % 3 > 0
+    monkeypatch.setattr("poise.analysis.calibration._examples", lambda *_: made)
     monkeypatch.setattr("poise.recipes.keypoint_rcnn.still", lambda model, stages: ())
 
     def short(recipe, **options):
@@ -122,9 +164,16 @@ def small(session, monkeypatch):
     torch.set_num_threads(before)
 
 
-def tiny_detector(codec: str | None) -> nn.Module:
+def tiny_detector(name: str, codec: str | None) -> nn.Module:
     """A small detector of boxes and keypoints that finds few."""
-    made = build("poise_rcnn_t_coco_64x96", codec=codec)
+    made = build(f"poise_{'fcos' if 'fcos' in name else 'rcnn'}_t_coco_64x96", codec=codec)
+    made.config = replace(made.config, per_image=3)
+    return made
+
+
+def tiny_masks() -> nn.Module:
+    """A small Mask R-CNN that finds few."""
+    made = faster_rcnn("poise_t", classes=2, masks=True, box_width=16, pyramid=Pyramid(width=32), size=(64, 96))
     made.config = replace(made.config, per_image=3)
     return made
 
@@ -136,16 +185,19 @@ def tiny(*, codec, kernel: int = 1, **_) -> nn.Module:
 
 def typed(line: str) -> list[str]:
     """The words of a line with what makes it small."""
-    words = shlex.split(line)[1:]
-    if words[0] != "train":
+    words = [SMALL_NAMES.get(word, word) for word in shlex.split(line)[1:]]
+    if words[0] == "import":
+        words[1:2] = [OFFICIAL]
+    if words[0] not in ("train", "adapt"):
         return words
-    for flag, values in flags(SMALL.get(words[1], "").split() + FEW.split()).items():
+    small = SMALL.get("adapt" if words[0] == "adapt" else words[1], "")
+    for flag, values in flags(small.split() + FEW.split()).items():
         if flag in words:
             start = words.index(flag)
             end = next((i for i in range(start + 1, len(words)) if words[i].startswith("--")), len(words))
             del words[start:end]
         words += [flag, *values]
-    pretrained = "pretrained" in inspect.signature(recipes()[words[1]]).parameters
+    pretrained = words[0] == "train" and "pretrained" in inspect.signature(recipes()[words[1]]).parameters
     return [*words, "--no-pretrained"] if pretrained else words
 
 
@@ -162,7 +214,11 @@ def flags(words: list[str]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("line", lines())
 def test_every_line_of_the_notes_runs(line, small, capsys):
-    assert main(typed(line)) == 0, capsys.readouterr().err
     words = shlex.split(line)
-    if words[1] == "train":
+    if words[1] == "import":  # the file that somebody brings
+        state = official_state(build(OFFICIAL), OFFICIAL)
+        torch.save({"state_dict": {f"module.{name}": weight for name, weight in state.items()}}, words[3])
+    with scipy_here():
+        assert main(typed(line)) == 0, capsys.readouterr().err
+    if words[1] in ("train", "adapt"):
         assert (small / words[words.index("--out") + 1] / "model.safetensors").is_file()

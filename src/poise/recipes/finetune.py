@@ -398,7 +398,7 @@ class DetectorOptions(ViewOptions):
     kind: ClassVar[str] = "detectors"
     augmentation_type: ClassVar[type | None] = DetectorAugmentation
     names: ClassVar[str | None] = (
-        r"poise_(rcnn|fcos)_[ts]|poise_(rcnn|fcos)_[ts]_.*_\d+x\d+|((maskrcnn|torchvision|detectron2)_)?"
+        r"poise_(rcnn|fcos)_[ts]|poise_(rcnn|fcos)_[ts]_.*_\d+x\d+|((maskrcnn|maskrcnn_hr|torchvision|detectron2)_)?"
         r"(keypoint_rcnn|keypoint_mask_rcnn|mask_rcnn|faster_rcnn)_.*"
         r"|keypoint_fcos_.*"
     )
