@@ -132,8 +132,6 @@ def test_it_is_measured_by_its_boxes_alone(run, tmp_path, folder):
         "compare-decoders BOXES --annotations LABELS --images IMAGES --codec-set sigma=2",
         "explain BOXES 1 --annotations LABELS --images IMAGES",
         "compare BOXES BOXES --annotations LABELS --images IMAGES",
-        "train finetune --val-share 0.5 --annotations LABELS --images IMAGES --model poise_rcnn_t --start BOXES --epochs 1",
-        "train finetune --val-share 0.5 --annotations LABELS --images IMAGES --start BOXES --epochs 1 --workers 0 --size 64 64",
     ],
 )
 def test_where_keypoints_are_needed_it_is_told_in_one_sentence_and_nothing_is_left(run, tmp_path, words):
@@ -160,8 +158,16 @@ def test_where_keypoints_are_needed_it_is_told_in_one_sentence_and_nothing_is_le
         ),
         ("predict IMAGES --model PERSON --detector PERSON", "finds no boxes, so it is no detector"),
         (
-            f"train finetune --val-share 0.5 --annotations LABELS --images IMAGES --model {NAME}",
+            f"train finetune --val-share 0.5 --annotations LABELS --images IMAGES --model {NAME} --codec Gaussian",
             "has no keypoint head, so it takes no skeleton",
+        ),
+        (
+            f"train finetune --val-share 0.5 --annotations LABELS --images IMAGES --model {NAME} --codec-set sigma=2",
+            "finds boxes of people and no keypoints, so it has no codec; leave --codec-set out",
+        ),
+        (
+            "train finetune --val-share 0.5 --annotations LABELS --images IMAGES --model poise_rcnn_t --start BOXES --epochs 1",
+            "its backbone is another one",
         ),
         ("import maskrcnn_rpn_head nothing.pth --out o.safetensors", "there is no checkpoint"),
         ("zoo rpn_r18_fpn", "'rpn_r18_fpn' is a region proposal network alone, whose boxes are of anything"),

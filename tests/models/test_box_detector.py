@@ -96,7 +96,7 @@ def test_whoever_asks_for_keypoints_is_told_what_it_is_and_what_to_take(model):
     sentence = (
         r"'faster_rcnn_r18_fpn_2cls' finds boxes of people and no keypoints, .*; take a model with keypoints, .*--detector"
     )
-    assert not any(hasattr(model, name) for name in ("codec", "skeleton", "losses", "poses"))
+    assert (model.codec, model.skeleton, hasattr(model, "poses")) == (None, None, False)
     assert hasattr(model, "preprocess")
     for ask in (require_pose, lambda one: poise.predict(one, torch.zeros(64, 64, 3, dtype=torch.uint8))):
         with pytest.raises(InputError, match=sentence):

@@ -41,7 +41,7 @@ def test_views_are_as_large_as_a_model_is_shown_images():
 def test_a_network_without_keypoints_is_refused_with_what_learns_boxes_and_masks_alone(name):
     with torch.device("meta"):
         model = build(name)
-    with pytest.raises(InputError, match=f"poise train mask_rcnn --network {name} trains it"):
+    with pytest.raises(InputError, match=f"poise train mask_rcnn --network {name} learns boxes and masks alone"):
         require_keypoint_detector(model)
 
 

@@ -541,8 +541,8 @@ def require_keypoint_detector(model: Model) -> PoseModel:
         return model
     if isinstance(model, BoxFinder) and isinstance(model, TrainableModel) and not isinstance(model, PoseModel):
         raise InputError(
-            f"{model.card.name!r} finds no keypoints; poise train mask_rcnn --network {model.card.name} trains it, and a "
-            "detector with keypoints is trained here, such as keypoint_rcnn_r50_fpn"
+            f"{model.card.name!r} finds no keypoints, which are needed here; take a detector with keypoints, such as "
+            f"keypoint_rcnn_r50_fpn (poise train mask_rcnn --network {model.card.name} learns boxes and masks alone)"
         )
     raise InputError(
         f"this needs a detector that finds boxes and keypoints, such as keypoint_rcnn_r50_fpn or poise_rcnn_t; "
