@@ -21,6 +21,7 @@ from poise.zoo.backbone_weights import start_backbone
 from poise.zoo.find import build
 from poise.zoo.plain import plain
 
+from .changing import check_changes
 from .finetuned import finetuned
 
 FEW = ["learning.per_image=8"]
@@ -67,6 +68,7 @@ def test_the_first_batch_of_every_recipe_has_a_loss_in_all_parts(name, coco, dra
     assert all(any(float(grad.abs().sum()) > 0 for grad in found) for found in grads.values())
     assert recipe.best in task.val_scores
     assert {name.rpartition("/")[2] for name in recipe.expected} <= set(task.val_scores)
+    check_changes(recipe)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from poise.training.fit import fit
 from poise.training.task import ModelTask
 from poise.weights import model_file
 
+from .changing import check_changes
 from .finetuned import finetuned, made
 
 TWO = {"side": 64, "width": "t", "epochs": 1}
@@ -57,6 +58,7 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
     assert 0 < loss.item() < math.inf
     assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)
     assert recipe.best in model.val_scores
+    check_changes(recipe)
 
 
 @pytest.mark.parametrize("kind", ["scenes", "detector"])

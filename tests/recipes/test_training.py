@@ -16,6 +16,7 @@ from poise.training.checkpoint import AtomicIO
 from poise.training.fit import fit
 from poise.training.task import ModelTask
 
+from .changing import check_changes
 from .finetuned import made
 
 SIZE = (64, 64)
@@ -92,6 +93,7 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
     assert math.isfinite(loss.item())
     assert loss.item() > 0
     assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)
+    check_changes(recipe)
 
 
 IN_NOTES = ("lpn", "cpn", "mspn", "rsn", "dark", "udp", "udp_aid", "hourglass")

@@ -1,4 +1,5 @@
-"""Every line of docs/notes.md runs: for one step, on drawn data, with smaller networks and views than it says.
+"""Every line of docs/notes.md runs: for one step, on drawn data, with smaller networks and views than it says. Of each recipe
+that it names every flag of `RecipeChanges` is tried too.
 
 The page is a user's session: later lines use the models of earlier ones. What is made smaller is a flag with another
 value than the line's, or the function that builds a network.
@@ -34,6 +35,7 @@ from poise.zoo.offset_guided import bottom_up
 from poise.zoo.rcnn.backbones import Pyramid
 
 from ..data.fakes.animals import scipy_here, write_synthetic, write_tigdog
+from ..recipes.changing import check_changes
 
 PAGE = Path(__file__).parents[2] / "docs" / "notes.md"
 FENCE = re.compile(r"^```sh\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
@@ -129,6 +131,10 @@ def draw_animals(here: Path) -> None:
         (here / name).write_text(json.dumps(document))
 
 
+tried: set[str] = set()
+"""Recipes whose flags were tried."""
+
+
 @pytest.fixture
 def small(session, monkeypatch):
     """Small networks without downloads; runs of one step on two images."""
@@ -153,7 +159,11 @@ def small(session, monkeypatch):
         stages = tuple(few(stage) for stage in recipe.then)[:1]
         steps = None if options.get("snapshots") else 1 + len(stages)
         options |= {"steps": steps, "batch": 2, "loggers": (), "workers": 0}
-        return fit(replace(few(recipe), then=stages), **options)
+        done = fit(replace(few(recipe), then=stages), **options)
+        if recipe.name not in tried:  # the model file is written: the codec may be changed
+            tried.add(recipe.name)
+            check_changes(recipe)
+        return done
 
     monkeypatch.setattr("poise.training.fit.fit", short)
     monkeypatch.setattr("poise.training.logging.summary", lambda model, size: "")
