@@ -153,7 +153,8 @@ def small(session, monkeypatch):
             views = stage.augmentation
             views = replace(views, sides=(64,), max_side=96) if isinstance(views, DetectorAugmentation) else views
             views = replace(views, repeat=("plain",)) if isinstance(views, Augmentation) else views
-            two = None if stage.val is None else Subset(stage.val, range(2))
+            whole = stage.val is None or recipe.name == "mpii"  # whose head boxes are those of all its people
+            two = stage.val if whole else Subset(stage.val, range(2))
             return replace(stage, train=Subset(stage.train, range(2)), val=two, augmentation=views)
 
         stages = tuple(few(stage) for stage in recipe.then)[:1]
