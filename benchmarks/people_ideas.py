@@ -21,6 +21,7 @@ from poise.data.combined import CombinedDataset
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.settings import InferenceSettings
+from poise.models.base import require_pose
 from poise.recipes.base import Recipe
 from poise.recipes.people import people
 from poise.training.fit import fit
@@ -102,7 +103,7 @@ def scores(idea: Idea, files: list[tuple[Path, Path]], lsp: Path, *, minutes: fl
         found = fit(recipe, out=folder, minutes=minutes, workers=0, save_minutes=1e6, loggers=())
     settings = InferenceSettings.of(found.model, flip=False)
     held = EvalSet.of_file(lsp, files[1][1], skeleton=found.model.skeleton).shared_with(found.model.skeleton)
-    measured = evaluate(found.model, held, settings)
+    measured = evaluate(require_pose(found.model), held, settings)
     return measured.pck["pck@0.1"], found.metrics["pck@0.1"]
 
 

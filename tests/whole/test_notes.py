@@ -44,7 +44,7 @@ SMALL = {
     "simple_baseline": "--depth 18 --size 64 64",
     "hrnet": "--width 32 --size 64 64",
     "mask_rcnn": "--freeze 0",
-    "detector_drawn": "--images 8 --checked 4 --side 64 --epochs 1",
+    "detector_drawn": "--images 8 --checked 4 --side 64 --epochs 1 --detecting-set per_image=3 learning.per_image=8",
     "keypoint_fcos": "--freeze 0",
     "tigdog": "--stacks 1",
     "synthetic_animals": "--stacks 1",
