@@ -154,8 +154,8 @@ def small(session, monkeypatch):
             views = replace(views, sides=(64,), max_side=96) if isinstance(views, DetectorAugmentation) else views
             views = replace(views, repeat=("plain",)) if isinstance(views, Augmentation) else views
             whole = stage.val is None or recipe.name == "mpii"  # whose head boxes are those of all its people
-            two = stage.val if whole else Subset(stage.val, range(2))
-            return replace(stage, train=Subset(stage.train, range(2)), val=two, augmentation=views)
+            two = stage.val if whole else Subset(stage.val, range(min(2, len(stage.val))))
+            return replace(stage, train=Subset(stage.train, range(min(2, len(stage.train)))), val=two, augmentation=views)
 
         stages = tuple(few(stage) for stage in recipe.then)[:1]
         steps = None if options.get("snapshots") else 1 + len(stages)
