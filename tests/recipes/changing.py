@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from poise.errors import InputError
+from poise.errors import PoiseError
 from poise.recipes.base import Recipe
 from poise.recipes.changes import changed, described
 from poise.recipes.options import RecipeChanges
@@ -42,7 +42,7 @@ def check_changes(recipe: Recipe) -> None:
         before, refused, made = described(recipe), "", recipe
         try:
             made = changed(recipe, RecipeChanges(**{name: value}))
-        except InputError as error:
+        except PoiseError as error:
             refused = str(error)
         words = (f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else ()))
         named = any(str(word).partition("=")[0] in refused for word in words)
