@@ -59,10 +59,10 @@ SMALL = {
     "rsn": "--kind res18 --size 64 64",
     "hourglass": "--stacks 1 --size 64 64",
     "blazepose": "--size 64 64",
-    "finetune": "--model poise_t --size 64 64",
+    "finetune": "--model poise_t --size 64 64 --val-share 0.5",
     "offset_guided": "--size 128 128",
     "drawn_animals": "--images 4 --checked 2",
-    "adapt": "--epochs 1 --check-people 2",
+    "adapt": "--epochs 1 --check-people 2 --val-share 0.5",
 }
 """Smaller networks and views of each recipe, in place of a line's own."""
 
