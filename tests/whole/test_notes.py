@@ -202,6 +202,7 @@ def typed(line: str) -> list[str]:
     if words[0] not in ("train", "adapt"):
         return words
     small = SMALL.get("adapt" if words[0] == "adapt" else words[1], "")
+    small = "--val-share 0.5" if "--start" in words and words[0] == "train" else small  # whose network it has
     for flag, values in flags(small.split() + FEW.split()).items():
         if flag in words:
             start = words.index(flag)
