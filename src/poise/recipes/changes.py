@@ -40,7 +40,7 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     if changes == RecipeChanges():
         return recipe
     before = described(recipe)
-    set_codec(recipe.model, list(_codec_words(recipe.model, changes)))
+    _change_codec(recipe.model, changes)
     _change_crop(recipe.model, changes)
     recipe = _without_small(_with_parts(recipe, changes.parts), changes.min_area)
     made = replace(_stage(recipe, changes), then=tuple(_stage(stage, changes) for stage in recipe.then))
@@ -163,6 +163,16 @@ def _changed_views(recipe: Recipe, owner: Any, changes: RecipeChanges) -> Any:
             raise InputError(f"{recipe.model.card.name} has views without augmentation; leave --augmentation out")
         owner = recipe.model.augmentation_type()
     return changed_fields(owner, words, what="the augmentation", such="rotation=30")
+
+
+def _change_codec(model: TrainableModel, changes: RecipeChanges) -> None:
+    words = list(_codec_words(model, changes))
+    try:
+        set_codec(model, words)
+    except InputError as error:
+        if changes.loss is None:
+            raise
+        raise InputError(f"--loss {changes.loss}: {error}") from error  # it sets a field of another name
 
 
 def _codec_words(model: TrainableModel, changes: RecipeChanges) -> Iterator[str]:
