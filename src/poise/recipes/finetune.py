@@ -410,8 +410,9 @@ class DetectorOptions(ViewOptions):
     def _built(self, skeleton: Skeleton) -> Model:
         with torch.device("meta"):
             alone = not start_model(self.model).finds_keypoints
-        known = None if alone else skeleton
-        return start_model(self.model, skeleton=known, pretrained=self.pretrained, codec=self.codec)
+        if alone:
+            return start_model(self.model, pretrained=self.pretrained, codec=self.codec)
+        return super()._built(skeleton)
 
     def _with_people(self, dataset: Dataset) -> Dataset:
         return dataset if self.empty else with_people(dataset, hint="; --empty learns that nobody is there")
