@@ -9,11 +9,15 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from poise.scenes import Canvas
 from poise.weights.cache import PEOPLE, PEOPLE_DETECTOR
 from poise.weights.model_file import load, save
 
 SHIPPED = Path(__file__).parent.parent / "src" / "poise" / "weights" / "shipped"
 LICENCE = "Apache-2.0"
+SIDE = 320
+"""Long side of the views in which the detector looks for people, pixels."""
+
 NOTES = (
     "trained by poise from random weights, on people rendered from anny (code Apache-2.0, assets CC0), on 245 images of COCO "
     "train2017 (labels CC BY 4.0) and on Leeds Sports Pose extended (research data); data, scores and limits: docs/people.md"
@@ -29,6 +33,8 @@ def main() -> None:
     for name, run in ((PEOPLE, given.people), (PEOPLE_DETECTOR, given.detector)):
         model = load(run / "model.safetensors" if run.is_dir() else run)
         model.card = replace(model.card, name=name, licence=LICENCE, notes=NOTES)
+        if isinstance(model.preprocess, Canvas):  # people in photographs are smaller than in the views that it learnt from
+            model.preprocess = replace(model.preprocess, side=SIDE)
         path = save(model, SHIPPED / f"{name}.safetensors", kernels="int8")
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 

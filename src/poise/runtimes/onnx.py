@@ -71,6 +71,7 @@ def _session(program: bytes, *, threads: int, device: str, batch: int | None = N
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # threads that wait for work keep a core from others
     if batch is not None:
         options.add_free_dimension_override_by_name(BATCH, batch)
     return onnxruntime.InferenceSession(program, options, providers=_providers(device))
