@@ -29,7 +29,7 @@ MISSING = [
     text.split()
     for text in (
         "predict",
-        "predict here.jpg",
+        "predict gone.jpg",
         "predict gone.jpg --model here.safetensors",
         "predict here.jpg --model gone.safetensors",
         "predict here.jpg --model here.safetensors --boxes gone.json",

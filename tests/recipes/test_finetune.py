@@ -175,7 +175,7 @@ def test_our_own_networks_have_no_weights_to_start_from(drawn, name):
         ("poise_scene_t_coco_64x64", BottomUpOptions),
         ("poise_rcnn_s", DetectorOptions),
         ("keypoint_rcnn_r50_fpn", DetectorOptions),
-        ("faster_rcnn_r18_fpn_2cls", FinetuneOptions),
+        ("faster_rcnn_r18_fpn_2cls", DetectorOptions),
     ],
 )
 def test_the_kind_of_a_model_is_told_by_its_name_and_no_weight_is_made(name, kind):
