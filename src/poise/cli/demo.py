@@ -12,7 +12,7 @@ def run(
     people: int = 4500,
     tested: int = 300,
     epochs: int = 12,
-    minutes: float = 2.6,
+    minutes: float = 2.7,
     from_scratch: bool = False,
     chance: SeedOptions,
     running: InferenceOptions,
@@ -62,7 +62,8 @@ def run(
     begun = "with random weights" if start is None else f"as {start.stem}, which comes with poise"
     checked = max(8, min(200, people // 30))
     say(console, f"drawing {people} people to learn from, {checked} to check on and {tested} for the test")
-    recipe = drawn(people=people, checked=checked, epochs=epochs, seed=chance.seed, size=SIZE, watch=with_progress)
+    rate = 1e-2 if start is None else 4e-3
+    recipe = drawn(people=people, checked=checked, epochs=epochs, seed=chance.seed, size=SIZE, rate=rate, watch=with_progress)
     with locked(out, what="another demo"):
         clear(out)
         annotations = draw_test(out, tested, seed=chance.seed + 2)

@@ -34,7 +34,16 @@ def demo(*, people: int = PEOPLE, checked: int = 200, epochs: int = 12, seed: in
     return drawn(people=people, checked=checked, epochs=epochs, seed=seed, size=size)
 
 
-def drawn(*, people: int, checked: int, epochs: int, seed: int, size: tuple[int, int], watch: Progress | None = None) -> Recipe:
+def drawn(
+    *,
+    people: int,
+    checked: int,
+    epochs: int,
+    seed: int,
+    size: tuple[int, int],
+    rate: float = 1e-2,
+    watch: Progress | None = None,
+) -> Recipe:
     """The recipe of `demo`; `watch` gets the progress of drawing."""
     train = CachedDataset(FigureDataset(people, size=DRAWN, seed=seed), progress=watch)
     return Recipe(
@@ -46,7 +55,7 @@ def drawn(*, people: int, checked: int, epochs: int, seed: int, size: tuple[int,
         batch=32,
         # The test is drawn as the training is, so every drawing is a new view already; little is added.
         augmentation=Augmentation(scale=0.05, rotation=5.0, rotation_probability=0.3),
-        optimizer=Optimizer("adamw", rate=1e-2, decay=0.05),
+        optimizer=Optimizer("adamw", rate=rate, decay=0.05),
         schedule=Schedule("cosine", warmup_steps=100, over_time=True),
         average=0.99,
         clip=1.0,
