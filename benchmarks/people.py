@@ -89,14 +89,19 @@ def plot(rows: list[Row]) -> str:
         parts.append(f'<text x="{x:.0f}" y="{HEIGHT - EDGE + 18}" text-anchor="middle">{share / 5 * most:.0f}</text>')
         parts.append(f'<text x="{EDGE - 8}" y="{y + 4:.0f}" text-anchor="end">{share / 5 * top:.2f}</text>')
         parts.append(f'<line x1="{EDGE}" x2="{WIDTH - 2 * EDGE}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>')
-    for row in rows:
+    named: list[tuple[float, float]] = []
+    for row in sorted(rows, key=lambda row: row.milliseconds):
         x = EDGE + row.milliseconds / most * (WIDTH - 3 * EDGE)
         y = HEIGHT - EDGE - row.score / top * (HEIGHT - 2 * EDGE)
         colour = COLOURS[row.runtime]
         fill = "none" if row.flip else colour
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{colour}"/>')
         text = html.escape(f"{row.model}, {row.runtime} {row.precision}")
-        parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" font-size="10">{text}</text>')
+        if all(
+            abs(x - left) > 160 or abs(y - top_) > 11 for left, top_ in named
+        ):  # names that would lie on others are left out
+            named.append((x, y))
+            parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" font-size="10">{text}</text>')
     parts.append(
         f'<text x="{WIDTH / 2 - EDGE / 2}" y="{HEIGHT - 12}" text-anchor="middle">ms for one person, end to end</text>'
     )
