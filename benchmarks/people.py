@@ -97,9 +97,7 @@ def plot(rows: list[Row]) -> str:
         fill = "none" if row.flip else colour
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{colour}"/>')
         text = html.escape(f"{row.model}, {row.runtime} {row.precision}")
-        if all(
-            abs(x - left) > 160 or abs(y - top_) > 11 for left, top_ in named
-        ):  # names that would lie on others are left out
+        if all(abs(x - left) > 160 or abs(y - top_) > 11 for left, top_ in named):  # no name on another
             named.append((x, y))
             parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" font-size="10">{text}</text>')
     parts.append(
