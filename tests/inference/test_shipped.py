@@ -72,6 +72,12 @@ def test_they_are_known_by_name_in_python_and_nothing_is_to_get(box, capsys):
     assert "none yet" in rest
 
 
+def test_no_other_file_is_taken_for_one_of_them(box, tmp_path):
+    (tmp_path / "mine.safetensors").touch()
+    assert cache.shipped(str(tmp_path / "mine")) is None
+    assert cache.shipped(cache.PEOPLE) == box / "poise_people.safetensors"
+
+
 def test_an_installation_without_them_says_what_to_do(photo, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("POISE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(cache, "SHIPPED", tmp_path / "none")

@@ -73,7 +73,7 @@ def predict_video(
         running: How the model is run.
         video: Flags of videos.
         out: Folder of the results.
-        yes: Whether the default model is got without asking.
+        yes: Whether blazepose_full is got without asking where no model came with poise.
     """
     console = Console()
     settings = video.settings(whole_image=boxes.whole_image, min_score=min_score, min_area=boxes.min_area)

@@ -25,7 +25,7 @@ from poise.models.rcnn_masks import INSIDE, pasted
 from poise.runtimes.choice import TORCH
 from poise.skeletons.nouns import PERSON, Nouns, nouns
 from poise.structures import Key
-from poise.weights.cache import located
+from poise.weights.cache import PEOPLE_DETECTOR, located
 from poise.weights.exported_file import ENDINGS
 from poise.weights.model_file import load
 from poise.zoo.find import releases
@@ -200,7 +200,7 @@ def detector_of(
     if detector not in names():
         if detector in releases():
             raise InputError(f"the detector {detector!r} is not here yet; bring it with: poise get {detector}")
-        raise unknown("detector", detector, (*names(), "blazepose_detector", "rtmdet_m", "rtmdet_nano"))
+        raise unknown("detector", detector, (*names(), PEOPLE_DETECTOR, "blazepose_detector", "rtmdet_m", "rtmdet_nano"))
     if pad_batches:
         raise InputError(
             f"torchvision's {detector} sees one image at a time: nothing to pad; leave out --pad-batches (pad_batches)"

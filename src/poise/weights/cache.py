@@ -77,10 +77,10 @@ def shipped(name: str) -> Path | None:
     """The file of a model that comes with poise; None where there is no such model.
 
     Args:
-        name: `PEOPLE` or `PEOPLE_DETECTOR`.
+        name: Any name; `PEOPLE` and `PEOPLE_DETECTOR` are those of such models.
     """
     place = SHIPPED / f"{name}.safetensors"
-    return place if place.is_file() else None
+    return place if name in (PEOPLE, PEOPLE_DETECTOR) and place.is_file() else None
 
 
 def comes_with_poise(path: Path) -> bool:
