@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from poise.inference.stream import eval_mode
+from poise.inference.stream import batched, eval_mode
 
 VIEWS = [torch.rand(3, 4, 6), torch.zeros(3, 4, 6)]
 HERE = {"device": torch.device("cpu"), "precision": "fp32"}
@@ -33,3 +33,13 @@ def test_bfloat16_is_computed_in_where_it_is_asked_for():
     with eval_mode(model, VIEWS, device=torch.device("cpu"), precision="bf16") as images:
         assert images.dtype == torch.float32
         assert model(images).dtype == torch.bfloat16
+
+
+def test_views_are_copied_into_the_memory_of_a_channels_last_batch_and_small_ones_are_padded_with_the_mean_colour():
+    small = torch.rand(3, 2, 5)
+    batch = batched([VIEWS[0], small], torch.device("cpu"))
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert batch[0].equal(VIEWS[0])
+    assert batch[1, :, :2, :5].equal(small)
+    assert not batch[1, :, 2:].any()
+    assert not batch[1, :, :, 5:].any()

@@ -15,7 +15,6 @@ from typing import Any, TypeVar, final
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from poise.dims import Size
 from poise.errors import InputError, PoiseError
@@ -253,11 +252,20 @@ def no_boxes(model: ImageModel) -> str:
     return f"{model.card.name} looks at whole images and finds people by itself, so boxes are of no use to it; leave them out"
 
 
-def padded(batch: Sequence[Waiting]) -> list[Float[Tensor, "3 h w"]]:
-    """The views of a batch, padded with the mean colour at the right and below to the size of the largest."""
-    views = [own.views.views[index] for own, index in batch]
+def batched(views: Sequence[Float[Tensor, "3 _h _w"]], device: torch.device) -> Float[Tensor, "b 3 h w"]:
+    """Views as one channels-last batch: each is copied once, into the batch's memory.
+
+    Args:
+        views: Normalised views, on any device; those below the largest size are padded with the mean colour, right and below.
+        device: Device of the batch.
+    """
     high, wide = (max(view.shape[axis] for view in views) for axis in (1, 2))
-    return [pad(view, (0, wide - view.shape[2], 0, high - view.shape[1])) for view in views]
+    memory = torch.empty((len(views), 3, high, wide), device=device, memory_format=torch.channels_last)
+    for place, view in zip(memory, views, strict=True):
+        if view.shape[1:] != (high, wide):
+            place.zero_()
+        place[:, : view.shape[1], : view.shape[2]].copy_(view)
+    return memory
 
 
 def prepare(model: nn.Module, device: torch.device) -> None:
@@ -267,9 +275,9 @@ def prepare(model: nn.Module, device: torch.device) -> None:
 
 @contextmanager
 def eval_mode(
-    model: nn.Module | None, views: Sequence[Float[Tensor, "3 h w"]], *, device: torch.device, precision: Precision
+    model: nn.Module | None, views: Sequence[Float[Tensor, "3 _h _w"]], *, device: torch.device, precision: Precision
 ) -> Iterator[Float[Tensor, "b 3 h w"]]:
-    """Views of one size as a batch, with the model in evaluation mode; a model in training mode is put back into it.
+    """Views as a batch (`batched`), with the model in evaluation mode; a model in training mode is put back into it.
 
     Args:
         model: Moved to the device, and stays there; None for one that `prepare` has prepared.
@@ -282,8 +290,7 @@ def eval_mode(
         prepare(model, device)
     try:
         with torch.inference_mode(), autocast(device, precision):
-            batch = views[0][None] if len(views) == 1 else torch.stack(list(views))
-            yield batch.to(device).contiguous(memory_format=torch.channels_last)
+            yield batched(views, device)
     finally:
         if model is not None:
             model.train(training)
@@ -393,7 +400,8 @@ def _answer(
     batch: Sequence[Waiting],
 ) -> None:
     ready = None if prepared else model
-    with eval_mode(ready, padded(batch), device=settings.device, precision=settings.precision) as images:
+    views = [own.views.views[index] for own, index in batch]
+    with eval_mode(ready, views, device=settings.device, precision=settings.precision) as images:
         answers = answer(images, batch)
     for (own, index), one in zip(batch, answers, strict=True):
         own.answers[index] = one
