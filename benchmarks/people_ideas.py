@@ -19,6 +19,7 @@ import torch
 
 from poise.data.base import Dataset
 from poise.data.combined import CombinedDataset
+from poise.data.pasted import with_pasted
 from poise.data.subset import Subset
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
@@ -38,11 +39,13 @@ class Idea:
         copies: How often the people of each part are shown: coco-subset, LSP extended, coco-more, coco-small, rendered (twice).
         arguments: Of the recipe.
         views: Fields of its augmentation.
+        pasted: Share of the images in which somebody of coco-subset is pasted.
     """
 
     copies: tuple[int, ...] = (10, 2, 10, 10, 1, 1)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     views: Mapping[str, Any] = field(default_factory=dict)
+    pasted: float = 0.0
 
 
 IDEAS: Mapping[str, Idea] = {
@@ -52,6 +55,7 @@ IDEAS: Mapping[str, Idea] = {
     "COCO alone": Idea((1, 0, 1, 1, 0, 0)),
     "each person once": Idea((1, 1, 1, 1, 1, 1)),
     "rotations of 40 degrees, scale 0.35": Idea(views={"rotation": 40.0, "scale": 0.35}),
+    "people pasted into 0.3 of the images": Idea(pasted=0.3),
     "no half bodies": Idea(views={"half_body": 0.0}),
     "half of the rate": Idea(arguments={"rate": 5e-3}),
     "batches of 32": Idea(arguments={"batch": 32}),
@@ -87,7 +91,8 @@ def recipe_of(idea: Idea, files: list[tuple[Path, Path]], *, views: int) -> Reci
     # What is not shown is taken out here: the recipe validates on a part of the first file.
     kept = [count > 0 for count, times in zip(idea.copies, copies, strict=True) for _ in range(times)]
     parts = [part for part, use in zip(made.train.datasets, kept, strict=True) if use]
-    train = drawn(CombinedDataset(parts, skeleton=made.train.skeleton), views)
+    shown = with_pasted(CombinedDataset(parts, skeleton=made.train.skeleton), idea.pasted, of=made.train.datasets[0])
+    train = drawn(shown, views)
     return replace(made, train=train, then=(), augmentation=replace(made.augmentation, **idea.views))
 
 

@@ -131,7 +131,7 @@ def test_draw_writes_a_data_set_of_drawn_animals_of_a_look(tmp_path, capsys):
     assert "3 images" in capsys.readouterr().out
     read = CocoDataset(tmp_path / "horses" / "annotations.json", tmp_path / "horses" / "images")
     assert read.skeleton.keypoints == ANIMAL18.keypoints
-    assert [read.size(i) for i in range(3)] == [(64, 96)] * 3
+    assert [read.image_size(i) for i in range(3)] == [(64, 96)] * 3
     assert (tmp_path / "horses" / "labels.jpg").exists()
 
 

@@ -94,7 +94,7 @@ def test_an_orientation_in_other_notes_turns_nothing(tmp_path):
 def test_labels_of_stored_pixels_lie_on_their_people(turned, capsys):
     dataset = CocoDataset(*turned)
     for index in range(2):
-        assert dataset.image(index).shape[1:] == dataset.size(index)
+        assert dataset.image(index).shape[1:] == dataset.image_size(index)
         dataset.image(index)
     note_counts()
     said = capsys.readouterr().err

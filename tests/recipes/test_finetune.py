@@ -24,7 +24,7 @@ from poise.skeletons import COCO17, QUADRUPED
 from poise.weights.cache import model_place
 from poise.weights.model_file import load, save
 
-from .finetuned import finetuned
+from .finetuned import finetuned, made
 
 
 def renamed(folder, target):
@@ -47,6 +47,24 @@ def test_a_part_of_the_images_is_kept_for_validation(drawn):
     assert [again.val.key(i) for i in range(3)] == [recipe.val.key(i) for i in range(3)]
     assert again.val[0].image.shape == (3, 96, 96)
     assert again.val.people()[0] == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["finetune", "people"])
+def test_people_who_are_cut_out_by_their_masks_are_pasted_into_images_to_learn_from_alone(drawn, name):
+    flags = {"annotations": [drawn / "annotations.json"], "images": [drawn / "images"], "val_share": 0.25}
+    plain, pasted = (made(name, **flags, pasted=share) for share in (0.0, 1.0))
+    assert len(pasted.train) == len(plain.train)
+    assert len(pasted.train.people()) > len(plain.train.people())
+    assert len(pasted.val.people()) == len(plain.val.people())
+
+
+def test_nobody_is_pasted_where_a_file_has_no_masks(drawn, tmp_path):
+    document = json.loads((drawn / "annotations.json").read_text())
+    for one in document["annotations"]:
+        del one["segmentation"]
+    (tmp_path / "no_masks.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="no person with keypoints has a segmentation mask"):
+        finetuned(annotations=[tmp_path / "no_masks.json"], images=[drawn / "images"], pasted=0.5)
 
 
 def test_files_of_different_skeletons_are_joined_by_name(drawn, tmp_path):

@@ -64,7 +64,7 @@ def labelled_pair(dataset: CocoDataset, index: int, side: int) -> np.ndarray:
     Crowds are tinted and people outlined, where masks say so.
     """
     sample = dataset[index]
-    stated = dataset.size(index) == sample.size
+    stated = dataset.image_size(index) == sample.size
     masks = dataset.masks(index).numpy() if stated else np.zeros((len(sample.labels), *sample.size), dtype=np.bool_)
     left = _drawn(sample, dataset.skeleton, side, masks=masks)
     name = Path(sample.key.file_name).name

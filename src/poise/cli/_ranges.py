@@ -127,6 +127,7 @@ RANGES: Mapping[str, Range] = {
     "padding": _above_zero(100),
     "part": _IMAGES,
     "passes": _count(1, 2),
+    "pasted": _SHARE,
     "patience": _count(1, 1_000_000),
     "people": _IMAGES,
     "people_per_image": _above_zero(10_000),

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from poise.data.label_ops import trainable
+from poise.dims import Size
 from poise.geometry import box_mask
 from poise.skeletons import Skeleton
 from poise.structures import Key, Labels, Sample
@@ -68,6 +69,10 @@ class Dataset(ABC):
 
     def file_size(self, index: int) -> int | None:
         """Size of the stored image file, bytes; None for an image that is missing or generated."""
+        return None
+
+    def image_size(self, index: int) -> Size | None:
+        """Size of an image (h, w), pixels, as far as it is known without reading the image; else None."""
         return None
 
     def file_path(self, index: int) -> str | None:

@@ -119,7 +119,7 @@ class CocoDataset(Dataset):
         """File name and id of an image."""
         return Key(self._records[index]["file_name"], self._records[index]["id"])
 
-    def size(self, index: int) -> Size | None:
+    def image_size(self, index: int) -> Size | None:
         """Size of an image (h, w) as the file states it, pixels; None where it does not."""
         size: Size | None = self._records[index]["size"]
         return size
@@ -150,7 +150,7 @@ class CocoDataset(Dataset):
             raise ImageError(
                 f"image {name!r} cannot be read: the data set was opened without images; give their folder or zip file"
             )
-        return self.files.read_labelled(name, stated=self.size(index))
+        return self.files.read_labelled(name, stated=self.image_size(index))
 
     def known(self, index: int) -> Bool[Tensor, " k"]:
         """True for each keypoint that a category of the file has."""
@@ -218,7 +218,7 @@ class CocoDataset(Dataset):
         Raises:
             AnnotationError: A segmentation cannot be read, or the file does not state the size of the image.
         """
-        size = self.size(index)
+        size = self.image_size(index)
         if size is None:
             raise AnnotationError(
                 f"{str(self.annotations)!r}: image {self.key(index).file_name!r} has no `width` and `height`; "

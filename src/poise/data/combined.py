@@ -12,6 +12,7 @@ from torch import Tensor
 
 from poise.data.base import Dataset
 from poise.data.label_ops import convert_labels
+from poise.dims import Size
 from poise.errors import InputError
 from poise.skeletons import Skeleton, check_shared, keypoint_indices, union
 from poise.structures import Key, Labels, Sample
@@ -94,6 +95,11 @@ class CombinedDataset(Dataset):
         """Size of the stored image file, bytes; None for an image that is missing or generated."""
         source, inner = self.locate(index)
         return self.datasets[source].file_size(inner)
+
+    def image_size(self, index: int) -> Size | None:
+        """Size of an image (h, w), pixels, as far as it is known without reading the image; else None."""
+        source, inner = self.locate(index)
+        return self.datasets[source].image_size(inner)
 
     def parts(self, index: int) -> UInt8[Tensor, "H W"] | None:
         """Number of the body part that each pixel of an image shows; None without part masks."""

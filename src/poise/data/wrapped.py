@@ -6,6 +6,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
+from poise.dims import Size
 from poise.structures import Key, Sample
 
 
@@ -56,6 +57,10 @@ class WrappedDataset(Dataset):
     def file_size(self, index: int) -> int | None:
         """Size of the stored image file, bytes; None for an image that is missing or generated."""
         return self.dataset.file_size(self._row(index))
+
+    def image_size(self, index: int) -> Size | None:
+        """Size of an image (h, w), pixels, as far as it is known without reading the image; else None."""
+        return self.dataset.image_size(self._row(index))
 
     def file_path(self, index: int) -> str | None:
         """Path of the image file, equal for two names of one file; None for an image that is generated."""

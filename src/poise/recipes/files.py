@@ -57,7 +57,7 @@ def mixture(
     val_share: float,
     split_seed: int,
     naming: Naming | None = None,
-) -> tuple[Dataset, Dataset]:
+) -> tuple[CombinedDataset, CombinedDataset]:
     """The training set, files and other data sets concatenated, and the validation set, a part of the first file.
 
     Images of the validation set are not trained on where another file lists them too.

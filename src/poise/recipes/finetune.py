@@ -12,6 +12,7 @@ from poise.codecs.offset_guided import OffsetGuided
 from poise.data.aligned import AlignedDataset
 from poise.data.base import Dataset
 from poise.data.naming import naming_of
+from poise.data.pasted import with_pasted
 from poise.data.subset import hold_out, with_people
 from poise.errors import InputError
 from poise.metrics.measure_names import parse_measures
@@ -76,6 +77,8 @@ class FinetuneOptions(ModelOptions):
         epochs: Epochs.
         repeats: How often each person or image comes in an epoch; by default so often that an epoch has 10 steps, and once
             where it has more.
+        pasted: Augmentation: share of the images in which somebody is pasted, who is cut out of another image by their
+            segmentation mask; an image gets the same person in every epoch.
         val_every: Epochs from one validation to the next, which always follows the last epoch; by default so many that 50 steps
             lie between two, but at most a tenth of the epochs.
         rate: Learning rate for batches of 32.
@@ -106,6 +109,7 @@ class FinetuneOptions(ModelOptions):
     pretrained: bool = False
     epochs: int = 100
     repeats: int | None = None
+    pasted: float = 0.0
     val_every: int | None = None
     rate: float = 1e-3
     decay: float = 0.01
@@ -149,6 +153,7 @@ class FinetuneOptions(ModelOptions):
         mapping = None if self.map is None else KeypointMap.of(self.map)
         check_count("--val-every", 1 if self.val_every is None else self.val_every, minimum=1)
         train, val = self._data()
+        train = with_pasted(train, self.pasted)
         made = require_trainable(self._built(train.skeleton))
         if options_of(made) is not type(self):
             raise InputError(f"{self.model} needs {options_of(made).__name__}, and these are {type(self).__name__}")

@@ -8,6 +8,7 @@ from poise.data.base import Dataset
 from poise.data.bodies import BodyDataset
 from poise.data.cached import CachedDataset
 from poise.data.naming import naming_of
+from poise.data.pasted import with_pasted
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.files import mixture
 from poise.recipes.ranges import check_count, check_positive
@@ -31,6 +32,7 @@ def people(
     skeleton: str | None = None,
     fields: list[str] | None = None,
     rendered: int = 0,
+    pasted: float = 0.0,
     val_share: float = 0.15,
     split_seed: int = 0,
     tiny_epochs: int = 40,
@@ -62,6 +64,8 @@ def people(
         skeleton: Names of the keypoints where files have none: of a public data set, or a JSON or text file with the names.
         fields: Fields of the annotations that hold the keypoints, one after the other, such as keypoints foot_kpts.
         rendered: Images of one or two rendered people besides, held in memory (0.2 MB each; needs `poise[bodies]`).
+        pasted: Augmentation: share of the images in which somebody is pasted, who is cut out of the first file's images by
+            their segmentation mask; the same person in every epoch.
         val_share: Share of the first file's images kept for validation.
         split_seed: Seed of that split.
         tiny_epochs: Epochs on tiny views, where the network learns what is where: a view costs a sixth of a full one.
@@ -87,7 +91,7 @@ def people(
     check_count("--rendered", rendered, minimum=0)
     stages = ((tiny, tiny_epochs, 1.0), (small, small_epochs, 0.3), (size, epochs, 0.2))
     models = [plain(width, size=views, name="poise_people") for views, _, _ in stages]
-    train, val = mixture(
+    real, val = mixture(
         annotations,
         images,
         complete=None,
@@ -98,6 +102,7 @@ def people(
         split_seed=split_seed,
         naming=naming_of(skeleton, fields or ()),
     )
+    train = with_pasted(real, pasted, of=real.datasets[0])
     first, *rest = (
         Recipe(
             name="people",

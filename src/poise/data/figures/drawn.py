@@ -57,6 +57,10 @@ class DrawnDataset(Dataset):
         known = self._labels.get(self._checked(index))
         return known if known is not None else self[index].labels
 
+    def image_size(self, index: int) -> Size | None:
+        """Size of an image (h, w), pixels."""
+        return self._size
+
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """An image, RGB, 0 to 255."""
         return self[index].image
