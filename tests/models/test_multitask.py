@@ -122,11 +122,12 @@ def test_the_validation_scores_parts_beside_keypoints(model):
     dataset = Parts()
     model.eval()
     views = model.val_views(dataset, seed=0)
-    loss, found = model.validate(batch_of(views))
+    losses, found = model.validate(batch_of(views))
     scores = model.score(model.truth(dataset), dict(enumerate(found)))
     assert list(scores) == list(model.val_scores)
     assert 0 <= scores["part IoU"] <= 1
-    assert torch.isfinite(loss)
+    assert losses.keys() == {"keypoints", "parts"}
+    assert all(torch.isfinite(part) for part in losses.values())
     assert int(found[0].counts.sum()) == int((batch_of(views).parts[0] != UNKNOWN).sum())
     nobody = Subset(Parts(both=False), [1])
     [_, rows] = model.validate(batch_of(model.val_views(nobody, seed=0), 1))

@@ -34,8 +34,9 @@ def spoilt(monkeypatch):
             return {name: part * factor for name, part in losses(model, batch).items()}
 
         def worse_validate(model, batch):
-            loss, found = validate(model, batch)
-            return loss * (checks.pop(0) if checks else 1.0), found
+            parts, found = validate(model, batch)
+            factor = checks.pop(0) if checks else 1.0
+            return {name: part * factor for name, part in parts.items()}, found
 
         monkeypatch.setattr(TopDown, "losses", worse_losses)
         monkeypatch.setattr(TopDown, "validate", worse_validate)
@@ -66,6 +67,21 @@ def test_losses_count_from_the_first_step_after_the_warm_up_where_that_is_lower(
 def test_a_validation_loss_a_hundred_times_its_first_is_told(tiny, spoilt, tmp_path):
     spoilt(val=(1.0, 1.0, 1000.0, 1000.0))
     assert "validation loss is" in run(tiny, tmp_path / "run")[1].export_text()
+
+
+def test_a_part_of_the_validation_loss_a_hundred_times_its_first_is_told_by_its_name(tiny, monkeypatch, tmp_path):
+    validate, checks = TopDown.validate, []
+
+    def with_a_part(model, batch):
+        checks.append(1)
+        parts, found = validate(model, batch)
+        [whole] = parts.values()
+        return {"maps": whole, "more": whole * (1.5 if len(checks) > 2 else 0.01)}, found
+
+    monkeypatch.setattr(TopDown, "validate", with_a_part)
+    said = run(tiny, tmp_path / "run")[1].export_text()
+    [line] = [line for line in said.splitlines() if line.startswith("warning")]
+    assert "the validation loss of more is" in line
 
 
 def test_a_validation_that_is_not_finite_never_gives_the_best_model(tiny, spoilt, tmp_path):

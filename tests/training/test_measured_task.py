@@ -28,8 +28,8 @@ def validated(task, dataset):
     with torch.no_grad():
         task.model.eval()
         for loaded in loader(views, ResumableSampler(len(views), 4, seed=None), workers=0, pin=False):
-            loss, people = task.validate(loaded.batch)
-            losses.append(float(loss))
+            parts, people = task.validate(loaded.batch)
+            losses.append({name: float(part) for name, part in parts.items()})
             found.update(zip(loaded.indices, people, strict=True))
     return found, losses
 

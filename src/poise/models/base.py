@@ -228,8 +228,11 @@ class TrainableModel(ImageModel):
         """
 
     @abstractmethod
-    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
-        """The loss of a batch, and the predictions for each of its views, in pixels of the image; can be pickled."""
+    def validate(self, batch: Batch) -> tuple[dict[str, Float[Tensor, ""]], list[Any]]:
+        """The parts of the loss of a batch by name, and the predictions for each of its views, in pixels of the image.
+
+        Both can be pickled.
+        """
 
     @abstractmethod
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:

@@ -16,7 +16,7 @@ from poise.geometry import Warp, apply, box_area, boxes_around, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import pose_oks
 from poise.metrics.single_keypoints import evaluate_keypoints
-from poise.models.base import codec_losses, total_loss
+from poise.models.base import codec_losses
 from poise.models.dense import DenseModel
 from poise.models.pictures import IMAGES, Picture, scene_picture
 from poise.models.values import Decoder, Image, ImageViews, LabelledImage, Part, RoundTrip
@@ -194,14 +194,14 @@ class BottomUp(DenseModel):
             raise InputError(f"none of the {len(dataset)} images to check on has a person with a labelled keypoint")
         return SceneViews(dataset, WholeImageCrop(self.preprocess, self.skeleton), seed=seed, images=range(len(dataset)))
 
-    def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
+    def validate(self, batch: SceneBatch) -> tuple[dict[str, Float[Tensor, ""]], list[People]]:
         """The loss, and the best people of each view in pixels of its image; views of several sizes are answered anew."""
         outputs = self.outputs(batch.images)
         mixed = len(set(batch.content_size)) > 1
         found = answered_alike(batch, self.preprocess.multiple, self._predict_batch) if mixed else self.read(outputs[-1])
         home = invert(batch.warps.cpu())
         people = [_people_home(own, warp) for own, warp in zip(found, home, strict=True)]
-        return total_loss(self.compared(outputs, batch)), people
+        return self.compared(outputs, batch), people
 
     def _predict_batch(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
         """Who is in some views of one size."""

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError
-from poise.models.base import total_loss
 from poise.models.card import Card
 from poise.models.detector_training import DetectorTraining, detections_to_image
 from poise.models.pictures import IMAGES, Picture, boxes_picture
@@ -62,11 +61,11 @@ class BoxDetector(DetectorTraining):
         """AP and AR of boxes, and AP of masks where they are learnt."""
         return ("box AP", "box AP50", "box AR100", *self.mask_scores)
 
-    def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[Detections]]:
+    def validate(self, batch: SceneBatch) -> tuple[dict[str, Float[Tensor, ""]], list[Detections]]:
         """The loss of sampled proposals, and the boxes found in each view, with masks where they are learnt; of its image."""
-        loss = total_loss(self.losses(batch))
+        losses = self.losses(batch)
         found = answered_alike(batch, self.preprocess.multiple, self._detect)
-        return loss, [
+        return losses, [
             detections_to_image(own, warp, self.preprocess) for own, warp in zip(found, batch.warps.cpu(), strict=True)
         ]
 

@@ -16,7 +16,7 @@ from poise.geometry import Warp, apply, box_area, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import oks_nms, pose_oks
 from poise.metrics.single_keypoints import evaluate_keypoints
-from poise.models.base import PoseModel, total_loss
+from poise.models.base import PoseModel
 from poise.models.card import Card
 from poise.models.detector_training import DetectorTraining
 from poise.models.pictures import IMAGES, Picture, detector_picture
@@ -273,11 +273,13 @@ class KeypointRCNN(DetectorTraining, PoseModel):
         """AP and AR of keypoints, AP of boxes, and of masks where they are learnt."""
         return ("AP", "AP50", "AR", "box AP", "box AP50", *self.mask_scores)
 
-    def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
+    def validate(self, batch: SceneBatch) -> tuple[dict[str, Float[Tensor, ""]], list[People]]:
         """The loss of sampled proposals, and the people found in each view, pixels of its image."""
-        loss = total_loss(self.losses(batch))
+        losses = self.losses(batch)
         people = answered_alike(batch, self.preprocess.multiple, self._predict_batch)
-        return loss, [people_to_image(own, warp, self.preprocess) for own, warp in zip(people, batch.warps.cpu(), strict=True)]
+        return losses, [
+            people_to_image(own, warp, self.preprocess) for own, warp in zip(people, batch.warps.cpu(), strict=True)
+        ]
 
     def _predict_batch(self, images: Float[Tensor, "_ 3 h w"], sizes: list[Size]) -> list[People]:
         """The people in views of one size, with masks where they are learnt."""

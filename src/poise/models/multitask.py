@@ -148,14 +148,14 @@ class MultitaskTopDown(TopDown):
         """All people, in the middle of their views, with part masks."""
         return PartsViews(super().val_views(dataset, seed=seed))
 
-    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
+    def validate(self, batch: Batch) -> tuple[dict[str, Float[Tensor, ""]], list[Any]]:
         """The loss, the keypoints of each person in pixels of the images, and how its pixels were told apart."""
         keypoints, parts = self.tasks(batch.images)
         people = FoundPerson.of_batch(self.read(keypoints[-1]), batch)
         labels = batch.parts if isinstance(batch, PartsBatch) else None
         counts = _counts(parts[-1].argmax(dim=1), labels, self.classes)
         found = [FoundParts(person, count) for person, count in zip(people, counts, strict=True)]
-        return total_loss(self._losses(keypoints, parts, batch)), found
+        return self._losses(keypoints, parts, batch), found
 
     def score(self, truth: PeopleTruth, found: Mapping[int, Any]) -> dict[str, float]:
         """AP of the COCO protocol, pck@0.1, and the mean IoU of the parts (nan without part masks)."""

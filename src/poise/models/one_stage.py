@@ -11,7 +11,7 @@ from poise.codecs.dynamic_bins import DynamicBins, RTMOBins
 from poise.errors import InputError
 from poise.geometry import apply, box_area
 from poise.metrics.oks import pose_oks
-from poise.models.base import BoxFinder, total_loss
+from poise.models.base import BoxFinder
 from poise.models.bottom_up import BottomUp
 from poise.models.keypoint_rcnn import people_to_image, poses_in_boxes
 from poise.models.one_stage_targets import one_stage_losses
@@ -154,11 +154,11 @@ class OneStage(BottomUp, BoxFinder):
         with torch.autocast(batch.images.device.type, enabled=False):
             return one_stage_losses(maps, batch.scenes, self.network.head, self.codec, sigmas)
 
-    def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[People]]:
+    def validate(self, batch: SceneBatch) -> tuple[dict[str, Float[Tensor, ""]], list[People]]:
         """The loss, and the best people of each view in pixels of its image."""
         people = answered_alike(batch, self.preprocess.multiple, lambda images, _: self.predict(images, flip=False))
         pairs = zip(people, batch.warps.cpu(), strict=True)
-        return total_loss(self.losses(batch)), [people_to_image(own, warp, self.preprocess) for own, warp in pairs]
+        return self.losses(batch), [people_to_image(own, warp, self.preprocess) for own, warp in pairs]
 
     @torch.no_grad()
     def picture(self, batch: SceneBatch) -> Picture:

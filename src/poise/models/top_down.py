@@ -17,7 +17,7 @@ from poise.errors import InputError
 from poise.geometry import FACTORS, Reduction, Warp, apply, invert
 from poise.metrics.accuracy import Accuracy, released_accuracy_at
 from poise.metrics.oks import pose_oks, rescore
-from poise.models.base import codec_losses, total_loss
+from poise.models.base import codec_losses
 from poise.models.dense import DenseModel
 from poise.models.person_scores import FoundPerson, PeopleTruth, score_keypoints, score_people
 from poise.models.pictures import Picture, person_picture
@@ -304,10 +304,10 @@ class TopDown(DenseModel):
         """All people, in the middle of their views."""
         return PersonViews(dataset, PersonCrop(self.codec.size, self.preprocess, self.skeleton), seed=seed)
 
-    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[FoundPerson]]:
+    def validate(self, batch: Batch) -> tuple[dict[str, Float[Tensor, ""]], list[FoundPerson]]:
         """The loss, and the keypoints of each person in pixels of the images."""
         outputs = self.outputs(batch.images)
-        return total_loss(self.compared(outputs, batch)), FoundPerson.of_batch(self.read(outputs[-1]), batch)
+        return self.compared(outputs, batch), FoundPerson.of_batch(self.read(outputs[-1]), batch)
 
     def labelled(self, batch: Batch) -> Float[Tensor, "_ 2"]:
         """All labelled keypoints of a batch."""

@@ -1,4 +1,4 @@
-"""Warnings of a run that diverges: a part of the loss a hundred times its start, or a validation that is not finite.
+"""Warnings of a run that diverges: a part of a loss a hundred times its start, or a validation that is not finite.
 
 The start is that of the first step, and after the warm-up the lower of that and the first step at the full learning rate:
 losses that fell while the rate rose, and then come back, are told too.
@@ -68,24 +68,28 @@ class DivergenceWarnings(RunCallback):
         """Tell a validation that is not finite, and compare its loss with that of the first one."""
         module = self.of(pl_module)
         loss = module.scores.get("loss", 0.0)
+        parts = module.val_parts if len(module.val_parts) > 1 else {"": loss}
         if not math.isfinite(loss):
+            name = next((name for name, value in parts.items() if not math.isfinite(value)), "")
             self._tell(
-                f"epoch {trainer.current_epoch + 1}: the validation loss is {loss:g}, so this model is not kept; the training "
-                f"diverges at a learning rate of {module.rate:.3g} with batches of {module.plan.batch}",
+                f"epoch {trainer.current_epoch + 1}: the validation loss{_of(name)} is {parts.get(name, loss):g}, so this "
+                f"model is not kept; the training diverges at a learning rate of {module.rate:.3g} with batches of "
+                f"{module.plan.batch}",
                 module,
             )
             return
-        self._compare({"val": loss}, whole=loss, what="validation loss", module=module)
+        self._compare(parts, whole=loss, what="validation loss", module=module, before="val ")
 
-    def _compare(self, parts: Mapping[str, float], *, whole: float, what: str, module: Module) -> None:
-        for name, value in parts.items():
-            start = max(abs(self._start.setdefault(name, value)), SMALLEST_SHARE * abs(self._start.setdefault("whole", whole)))
+    def _compare(self, parts: Mapping[str, float], *, whole: float, what: str, module: Module, before: str = "") -> None:
+        least = SMALLEST_SHARE * abs(self._start.setdefault(f"{before}whole", whole))
+        for part, value in parts.items():
+            name = f"{before}{part}"
+            start = max(abs(self._start.setdefault(name, value)), least)
             if name in self._told or not value > LARGEST_RISE * start > 0:
                 continue
             self._told.add(name)
-            part = f" of {name}" if name not in ("", "val") else ""
             self._tell(
-                f"step {module.trainer.global_step}: the {what}{part} is {value:.4g}, {value / start:.0f} times its "
+                f"step {module.trainer.global_step}: the {what}{_of(part)} is {value:.4g}, {value / start:.0f} times its "
                 f"{start:.4g} at the start; the training diverges at a learning rate of {module.rate:.3g} with batches of "
                 f"{module.plan.batch}",
                 module,
@@ -95,3 +99,8 @@ class DivergenceWarnings(RunCallback):
         if module.plan.rank == 0:
             flags = slower(module.recipe, precision=module.plan.precision)
             say(self.console, f"warning: {what}; {flags}")
+
+
+def _of(part: str) -> str:
+    """A part of a loss, for a message; nothing for the whole."""
+    return f" of {part}" if part else ""

@@ -16,7 +16,7 @@ from poise.metrics.accuracy import map_accuracy
 from poise.metrics.measure_names import PCKMeasure
 from poise.metrics.measures import correct, person_sizes
 from poise.metrics.pck import PCK, distances
-from poise.models.base import TrainableModel, total_loss
+from poise.models.base import TrainableModel
 from poise.models.person_scores import FoundPerson, PeopleTruth
 from poise.models.top_down import TopDown
 from poise.structures import Batch
@@ -74,7 +74,7 @@ class MeasuredTask(ModelTask):
         """Those of the model, and the measures."""
         return (*self.model.val_scores, *(one.name for one in self.measures))
 
-    def validate(self, batch: Batch) -> tuple[Float[Tensor, ""], list[Any]]:
+    def validate(self, batch: Batch) -> tuple[dict[str, Float[Tensor, ""]], list[Any]]:
         """The loss, and the keypoints of each person with the distances on maps."""
         if not self.on_maps:
             return self.model.validate(batch)
@@ -85,9 +85,7 @@ class MeasuredTask(ModelTask):
         target = model.codec.encode(batch.xy) * (batch.visible > 0)[..., None, None]
         tenths = map_accuracy(outputs[-1], target).distances.T
         errors = torch.where(tenths < 0, -1.0, tenths / 10)
-        return total_loss(model.compared(outputs, batch)), [
-            FoundOnMaps(person, row) for person, row in zip(found, errors, strict=True)
-        ]
+        return model.compared(outputs, batch), [FoundOnMaps(person, row) for person, row in zip(found, errors, strict=True)]
 
     def score(self, truth: PeopleTruth, found: Mapping[int, Any]) -> dict[str, float]:
         """The model's scores, and the share of all labels that is correct by each measure; nan without labels."""

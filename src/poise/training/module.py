@@ -50,6 +50,7 @@ class Module(LightningModule):
         keypoint_scores: A score of each keypoint, by name, where there are loggers.
         loss_value: Loss of the last step.
         parts: Parts of the last step's loss, by name.
+        val_parts: Parts of the loss of the last validation, by name.
         accuracy: PCK on the maps of the last batch; None where the model has no such maps.
         norm: Norm of the last step's gradient, before clipping.
         elapsed: Seconds of training up to the last step, over all sessions; the same on every process.
@@ -76,6 +77,7 @@ class Module(LightningModule):
         self.val_views = val
         self.model = recipe.model
         self.parts: dict[str, Float[Tensor, ""]] = {}
+        self.val_parts: dict[str, float] = {}
         self.accuracy: Accuracy | None = None
         self.average = copy.deepcopy(recipe.model).requires_grad_(False) if recipe.average is not None else None
         self.task = recipe.task(self.model)
@@ -99,7 +101,7 @@ class Module(LightningModule):
         self._earlier = 0.0
         self._since = time.monotonic()
         self._found: dict[int, Any] = {}
-        self._val_loss: list[tuple[float, int]] = []
+        self._val_losses: list[tuple[dict[str, float], int]] = []
         self._steps_per_epoch = -(-len(self.order) // plan.accumulate)
         self._val_every = val_every_of(recipe.val_every, steps=self._steps_per_epoch, epochs=recipe.epochs)
         self._scored = -1
@@ -264,13 +266,13 @@ class Module(LightningModule):
     def on_validation_start(self) -> None:
         """Clear the results of the last validation."""
         self._found = {}
-        self._val_loss = []
+        self._val_losses = []
 
     def validation_step(self, loaded: LoadedBatch[Any], batch_idx: int) -> None:
         """Predict the keypoints of a batch, pixels of the images."""
         torch.manual_seed(mixed_seed(self.plan.seed, batch_idx, self.plan.rank))  # the loss may sample (proposals)
-        loss, found = self.best_task.validate(loaded.batch)
-        self._val_loss.append((float(loss), len(loaded.batch)))
+        losses, found = self.best_task.validate(loaded.batch)
+        self._val_losses.append(({name: float(part) for name, part in losses.items()}, len(loaded.batch)))
         self._found.update(zip(loaded.indices, found, strict=True))
         self.unreadable.update(dict.fromkeys(loaded.bad))
         add_counted(loaded.counted)
@@ -279,16 +281,18 @@ class Module(LightningModule):
         """Gather the results of all processes and score them."""
         if self.truth is None or self.trainer.sanity_checking:
             return
-        found, losses = self._found, self._val_loss
+        found, losses = self._found, self._val_losses
         if self.plan.world > 1:
             gathered: list[Any] = [None] * self.plan.world
             torch.distributed.all_gather_object(gathered, (found, losses))
             found = {index: one for part, _ in gathered for index, one in part.items()}
             losses = [row for _, part in gathered for row in part]
         total = sum(n for _, n in losses)
+        names = dict.fromkeys(name for parts, _ in losses for name in parts)
+        self.val_parts = {name: sum(parts.get(name, 0.0) * n for parts, n in losses) / total for name in names}
         self._scored = self.current_epoch
         self.keypoint_scores = self.task.keypoint_scores(self.truth, found) if self.trainer.loggers else {}
-        self.scores = self.task.score(self.truth, found) | {"loss": sum(value * n for value, n in losses) / total}
+        self.scores = self.task.score(self.truth, found) | {"loss": sum(self.val_parts.values())}
         self.scores |= self.task.check()
 
     # checkpoints

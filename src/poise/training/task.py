@@ -149,8 +149,8 @@ class Task(ABC):
         return None
 
     @abstractmethod
-    def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
-        """The loss of a batch, and the result of each view, pixels of the image; results can be pickled."""
+    def validate(self, batch: Any) -> tuple[dict[str, Float[Tensor, ""]], list[Any]]:
+        """The parts of the loss of a batch by name, and the result of each view, pixels of the image; both can be pickled."""
 
     @abstractmethod
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> Sequence[Tensor]:
@@ -207,7 +207,7 @@ class ModelTask(Task):
         """`TrainableModel.batch_accuracy`."""
         return self.model.batch_accuracy(answer, batch)
 
-    def validate(self, batch: Any) -> tuple[Float[Tensor, ""], list[Any]]:
+    def validate(self, batch: Any) -> tuple[dict[str, Float[Tensor, ""]], list[Any]]:
         """`TrainableModel.validate`."""
         return self.model.validate(batch)
 

@@ -20,7 +20,7 @@ from poise.errors import InputError
 from poise.geometry import apply, boxes_around, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import pose_oks
-from poise.models.base import PoseModel, codec_losses, total_loss
+from poise.models.base import PoseModel, codec_losses
 from poise.models.card import Card
 from poise.models.pictures import Picture
 from poise.models.values import Decoder, Image, ImageViews, LabelledImage, RoundTrip
@@ -135,13 +135,13 @@ class SingleAnimal(PoseModel):
         images = list(dict.fromkeys(image for image, _ in dataset.people()))
         return SceneViews(dataset, SceneCrop(self.codec.size, self.preprocess, self.skeleton), seed=seed, images=images)
 
-    def validate(self, batch: SceneBatch) -> tuple[Float[Tensor, ""], list[Points]]:
+    def validate(self, batch: SceneBatch) -> tuple[dict[str, Float[Tensor, ""]], list[Points]]:
         """Loss and keypoints, pixels of the image."""
         output = self(batch.images)
         points = self.codec.decode(output)
         home = apply(invert(batch.warps.double()), points.xy.double()).float().cpu()
         found = [Points(xy[None], score[None].cpu()) for xy, score in zip(home, points.score, strict=True)]
-        return total_loss(self._compared(output, batch)), found
+        return self._compared(output, batch), found
 
     def raw(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Heatmaps."""
