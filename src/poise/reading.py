@@ -157,7 +157,10 @@ def parse_json(data: bytes | str, *, name: str, error: type[PoiseError] = Annota
         gc.collect()
     gc.disable()  # twice as fast for the millions of objects of a large file, of which none is garbage
     try:
-        found = json.loads(data, parse_int=_whole if _LONG_NUMBER in raw.translate(_DIGITS) else None)
+        whole = _whole if _LONG_NUMBER in raw.translate(_DIGITS) else None
+        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
+        data = raw = b""  # once is enough in memory
+        found = json.loads(text, parse_int=whole)
         if large:
             gc.freeze()  # nor is it looked through for garbage afterwards; it goes as soon as nobody refers to it
         return found

@@ -3,11 +3,13 @@
 import csv
 import io
 from functools import partial
+from unittest.mock import ANY, Mock, call
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import CometLogger, Logger, MLFlowLogger
 from rich.console import Console
 
 from poise.errors import InputError, MissingExtra, UnknownName
@@ -120,6 +122,34 @@ def test_a_logger_of_ones_own_is_made_for_the_folder_of_the_run(tmp_path, monkey
     assert made.name == "mine"
     with pytest.raises(InputError, match="must give a logger of Lightning; found 3"):
         loggers.make_loggers(["ownlogs:none"], tmp_path, step=0)
+
+
+def test_a_logger_whose_service_refuses_is_one_sentence(tmp_path, monkeypatch):
+    class Lazy(Notes):
+        @property
+        def experiment(self):
+            raise ValueError("an API key is required\nand more lines")
+
+    def refuses(folder, step):
+        raise ModuleNotFoundError("No module named 'jsonschema'")
+
+    for name, make, text in (("wandb", lambda *_: Lazy(), "an API key is required"), ("comet", refuses, "named 'jsonschema'")):
+        monkeypatch.setitem(loggers.MAKERS, name, (make, "rich"))
+        with pytest.raises(
+            InputError, match=f"the logger {name} cannot begin: .*{text}; mend that, or leave it out of --logger"
+        ):
+            loggers.make_loggers([name], tmp_path, step=0)
+
+
+def test_comet_and_mlflow_get_the_pictures_too():
+    picture = np.zeros((2, 2, 3), np.uint8)
+    for kind, expected in (
+        (CometLogger, call.log_image(ANY, name="batch", step=5)),
+        (MLFlowLogger, call.log_image("r", picture, key="batch", step=5)),
+    ):
+        own = type("Own", (kind,), {"experiment": Mock(), "run_id": "r", "__init__": lambda self: None})
+        loggers.give_picture(own(), picture, step=5)
+        assert own.experiment.mock_calls == [expected]
 
 
 def test_loggers_that_are_not_there_are_refused_before_anything_is_written(tiny, tmp_path, monkeypatch):

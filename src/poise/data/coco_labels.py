@@ -20,6 +20,9 @@ BODY_SHARE = 0.53
 BOX_MARGIN = 0.1
 """Share of its longer side by which a box around keypoints grows on each side, for annotations without a box."""
 
+CHUNK = 50_000
+"""People whose keypoints are made an array at once: those of a million would take a gigabyte."""
+
 FIX = "`poise data check FILE --fix OUT` lists and fixes such errors"
 
 DROP = "`poise data check FILE --fix OUT` lists such annotations and drops them"
@@ -50,12 +53,14 @@ def read_labels(
     xy = np.zeros((len(annotations), len(skeleton), 2), np.float32)
     visible = np.zeros((len(annotations), len(skeleton)), np.int64)
     for category, source in sources.items():
-        rows = np.array([i for i, c in enumerate(categories) if c == category], dtype=np.int64)
-        keypoints = _keypoints([annotations[i] for i in rows], source)
         index = np.array(keypoint_indices(source, skeleton))
         known = np.flatnonzero(index >= 0)
-        xy[np.ix_(rows, known)] = keypoints[:, index[known], :2]
-        visible[np.ix_(rows, known)] = keypoints[:, index[known], 2]
+        members = [i for i, c in enumerate(categories) if c == category and not _nobody(annotations[i], 3 * len(source))]
+        for start in range(0, len(members), CHUNK):
+            rows = np.array(members[start : start + CHUNK])
+            keypoints = _keypoints([annotations[i] for i in rows], source)
+            xy[np.ix_(rows, known)] = keypoints[:, index[known], :2]
+            visible[np.ix_(rows, known)] = keypoints[:, index[known], 2]
     boxes = _boxes(annotations, xy, visible)
     return Labels(
         xy=torch.from_numpy(xy),
@@ -75,6 +80,14 @@ def labelled(annotation: Mapping[str, Any]) -> bool:
     return any(seen) and any(isinstance(v, int | float) and v > 0 for v in seen)
 
 
+def _nobody(annotation: Mapping[str, Any], count: int) -> bool:
+    """Whether an annotation has no keypoints, or the right number of zeros."""
+    values = annotation.get("keypoints")
+    if not values:
+        return True
+    return isinstance(values, list) and not any(values) and len(values) == count == values.count(0)
+
+
 def _ids(annotations: Sequence[Mapping[str, Any]]) -> Int64[Tensor, " n"]:
     return _whole(annotations, [a.get("id", i + 1) for i, a in enumerate(annotations)], "id")
 
@@ -88,10 +101,9 @@ def _whole(annotations: Sequence[Mapping[str, Any]], values: list[Any], what: st
 
 
 def _keypoints(annotations: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> np.ndarray:
-    """x, y and visibility of each keypoint (n k 3); zeros for annotations without keypoints."""
+    """x, y and visibility of each keypoint (n k 3)."""
     count = 3 * len(skeleton)
-    none = [0.0] * count
-    lists = [a.get("keypoints") or none for a in annotations]
+    lists = [a["keypoints"] for a in annotations]
     wrong = next((i for i, values in enumerate(lists) if not isinstance(values, list) or len(values) != count), None)
     if wrong is not None:
         found = len(lists[wrong]) if isinstance(lists[wrong], list) else repr(lists[wrong])

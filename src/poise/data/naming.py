@@ -113,12 +113,16 @@ def _kept(category: Mapping[str, Any], pairs: Sequence[tuple[str, str]]) -> list
 def fields_of(annotations: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Number of keypoints in each field of annotations that holds some: lists of x, y, visible."""
     found: dict[str, int] = {}
+    other: set[str] = set()
     for annotation in annotations:
+        if other.issuperset(annotation):
+            continue
         for name, value in annotation.items():
             if name not in found and _KEYPOINT_FIELD.search(name) and isinstance(value, list) and value:
                 flat = sum(len(v) if isinstance(v, list) else 1 for v in value)
                 if flat % 3 == 0:
                     found[name] = flat // 3
+        other.update(name for name in annotation if name in found or not _KEYPOINT_FIELD.search(name))
     return found
 
 

@@ -26,6 +26,9 @@ SHARE_LIMIT = 1.5
 SURE = 0.5
 """Confidence from which a keypoint counts as visible, for files with confidences; below it counts as hidden."""
 
+_PLAIN = frozenset((int, float))
+_STATES = frozenset((0, 1, 2))
+
 
 @final
 @dataclass(frozen=True)
@@ -63,10 +66,9 @@ def recognise(document: Document) -> list[Mistaken]:
 def _points(annotation: Mapping[str, Any]) -> list[Any] | None:
     """The keypoints of an annotation with some labelled, as the flat list of the file."""
     values = annotation.get("keypoints")
-    if not isinstance(values, list) or not values or len(values) % 3 or not {int, float}.issuperset(map(type, values)):
+    if not isinstance(values, list) or len(values) % 3 or not any(seen := values[2::3]):
         return None
-    seen = values[2::3]
-    return values if any(seen) and any(v > 0 for v in seen) else None
+    return values if _PLAIN.issuperset(map(type, values)) and any(v > 0 for v in seen) else None
 
 
 def _labelled(annotation: Mapping[str, Any]) -> Float[np.ndarray, "n 2"]:
@@ -77,7 +79,7 @@ def _labelled(annotation: Mapping[str, Any]) -> Float[np.ndarray, "n 2"]:
 
 def _box(annotation: Mapping[str, Any]) -> list[Any] | None:
     box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not {int, float}.issuperset(map(type, box)):
+    if not isinstance(box, list) or len(box) != 4 or not _PLAIN.issuperset(map(type, box)):
         return None
     return [float(v) for v in box] if all(abs(v) <= LARGEST for v in box) else None
 
@@ -174,9 +176,9 @@ def _confidences(people: Sequence[Mapping[str, Any]]) -> Mistaken | None:
     for annotation in people:
         seen = annotation["keypoints"][2::3]
         whole = whole and 2 not in seen
-        part = [v for v in seen if v not in (0, 1, 2)]
-        if not part:
+        if _STATES.issuperset(seen):
             continue
+        part = [v for v in seen if v not in _STATES]
         if any(not 0 < v < SHARE_LIMIT for v in part):
             return None
         count += len(part)

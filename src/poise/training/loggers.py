@@ -1,13 +1,16 @@
 """The loggers of a run: Lightning's own, by name, or one of a user's own package."""
 
+import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
 from lightning.pytorch.loggers import CometLogger, CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from poise.errors import InputError, MissingExtra, unknown
+from poise.models.pictures import Picture, png
 from poise.plugins import locate
 
 TENSORBOARD = "tensorboard"
@@ -41,7 +44,7 @@ def _mlflow(folder: Path, step: int) -> Logger:
 
 
 def _comet(folder: Path, step: int) -> Logger:
-    return CometLogger(project=PROJECT, name=folder.name)
+    return CometLogger(project=PROJECT, name=folder.name, offline_directory=str(folder.absolute()))
 
 
 MAKERS: Mapping[str, tuple[Callable[[Path, int], Logger], str]] = {
@@ -52,6 +55,9 @@ MAKERS: Mapping[str, tuple[Callable[[Path, int], Logger], str]] = {
     "comet": (_comet, "comet_ml"),
 }
 """Name of a logger: what makes it, given the folder of the run and the step it begins at, and the package it needs."""
+
+IN_FOLDER = frozenset({TENSORBOARD, "csv"})
+"""Loggers that write files and ask no service."""
 
 
 def check_loggers(chosen: Sequence[str | Logger]) -> None:
@@ -82,7 +88,7 @@ def make_loggers(chosen: Sequence[str | Logger], folder: Path, *, step: int) -> 
         step: At which the run goes on; what was logged after it is removed where the logger can do that.
 
     Raises:
-        InputError: A function of the user's own gives something else.
+        InputError: A logger cannot begin (no account, no server), or a function of the user's own gives something else.
     """
     made = []
     for name in chosen:
@@ -91,7 +97,19 @@ def make_loggers(chosen: Sequence[str | Logger], folder: Path, *, step: int) -> 
         elif ":" in name:
             made.append(_own(name, folder))
         else:
-            made.append(MAKERS[name][0](folder, step))
+            made.append(_begun(name, folder, step))
+    return made
+
+
+def _begun(name: str, folder: Path, step: int) -> Logger:
+    """A logger that has spoken with its service, which is otherwise asked in the middle of a run."""
+    try:
+        made = MAKERS[name][0](folder, step)
+        if name not in IN_FOLDER:
+            _ = made.experiment  # type: ignore[attr-defined]  # made when it is first asked for
+    except Exception as error:  # whatever the libraries of others raise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise InputError(f"the logger {name} cannot begin: {first}; mend that, or leave it out of --logger") from error
     return made
 
 
@@ -102,3 +120,21 @@ def _own(name: str, folder: Path) -> Logger:
             f"{name} is called with the folder of the run and must give a logger of Lightning; found {found!r:.80}"
         )
     return found
+
+
+def give_picture(logger: Logger, picture: Picture, *, step: int) -> None:
+    """Give a picture of the batch to a logger; those that take no pictures get none.
+
+    Args:
+        logger: The logger.
+        picture: The picture, RGB.
+        step: Step of the run.
+    """
+    if isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image("batch", torch.from_numpy(picture), step, dataformats="HWC")
+    elif isinstance(logger, MLFlowLogger):
+        logger.experiment.log_image(logger.run_id, picture, key="batch", step=step)
+    elif isinstance(logger, CometLogger):
+        logger.experiment.log_image(io.BytesIO(png(picture)), name="batch", step=step)  # of an array it needs matplotlib
+    elif hasattr(logger, "log_image"):
+        logger.log_image(key="batch", images=[picture], step=step)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from poise.models.device import autocast
-from poise.models.pictures import Picture, png
+from poise.models.pictures import png
 from poise.training.callbacks import RunCallback
+from poise.training.loggers import give_picture
 from poise.writing import write_atomic
 
 EVERY = 20
@@ -77,18 +77,10 @@ class Previews(RunCallback):
             picture = module.best_task.picture(module.loaded.batch)
         model.train(was)
         write_atomic(self.folder / "pictures" / f"epoch-{trainer.current_epoch + 1:04d}.png", png(picture))
-        self._show(trainer, picture)
         for logger in trainer.loggers:
+            give_picture(logger, picture, step=trainer.global_step)
             logger.save()
 
     def _log(self, trainer: Trainer, values: Mapping[str, float]) -> None:
         for logger in trainer.loggers:
             logger.log_metrics(dict(values), step=trainer.global_step)
-
-    def _show(self, trainer: Trainer, picture: Picture) -> None:
-        """Give a picture to the loggers that take pictures."""
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("batch", torch.from_numpy(picture), trainer.global_step, dataformats="HWC")
-            elif hasattr(logger, "log_image"):
-                logger.log_image(key="batch", images=[picture], step=trainer.global_step)

@@ -13,7 +13,7 @@ from pycocotools.cocoeval import COCOeval
 from poise.data.coco import CocoDataset
 from poise.data.document import read_document, write_document
 from poise.data.files import ImageFiles
-from poise.data.lint import check_file, remove_leakage
+from poise.data.lint import check_file, people, remove_leakage
 from poise.data.lint.image_files import read_image_infos
 from poise.errors import PoiseError
 
@@ -36,6 +36,23 @@ def test_a_sound_file_has_no_findings(images):
     checked = check_file(document, read_image_infos(document, ImageFiles(images)))
     assert checked.findings == ()
     assert checked.fixed == document
+
+
+def test_no_rule_is_tried_on_annotations_in_order_and_keypoints_that_all_lack_are_one_list(images, monkeypatch):
+    document = fake.document()
+    first, second = (without_keypoints(person) for person in document["annotations"][:2])
+    document["annotations"] += [first | {"id": 91}, second | {"id": 92}]
+    tried = []
+    check = people._check
+    monkeypatch.setattr(people, "_check", lambda person: tried.append(person.annotation["id"]) or check(person))
+    fixed = check_file(document, {}).fixed["annotations"]
+    assert tried == [91, 92]  # in the first round; in the second they are in order
+    assert fixed[-1]["keypoints"] == [0] * len(fixed[0]["keypoints"])
+    assert fixed[-1]["keypoints"] is fixed[-2]["keypoints"]  # a million of them take no memory
+
+
+def without_keypoints(annotation):
+    return {name: value for name, value in annotation.items() if name not in ("keypoints", "num_keypoints")}
 
 
 def at(*path, to):

@@ -130,12 +130,15 @@ def _odd_ids(document: Document) -> Iterator[Finding]:
 def check_annotation_ids(document: Document) -> Iterator[Finding]:
     """Annotations whose id is 0, missing or repeated, or whose image or category does not exist. Corrects `document`."""
     images = {image.get("id") for image in document["images"]}
-    taken = max((a["id"] for a in document["annotations"] if is_id(a.get("id"))), default=0)
-    taken, categories = max(taken, 0), [c.get("id") for c in document["categories"]]
+    taken, categories = 0, [c.get("id") for c in document["categories"]]
     seen: set[int] = set()
     kept = []
     for index, annotation in enumerate(document["annotations"]):
-        old = annotation.get("id")
+        old, good = annotation.get("id"), annotation.get("image_id") in images and annotation.get("category_id") in categories
+        if good and old and is_id(old) and old not in seen:
+            seen.add(old)
+            kept.append(annotation)
+            continue
         where = f"annotation {old if old is not None else f'number {index}'}"
         if annotation.get("image_id") not in images:
             found, lost = f"image {annotation.get('image_id')!r} does not exist", int(labelled(annotation))
@@ -143,7 +146,7 @@ def check_annotation_ids(document: Document) -> Iterator[Finding]:
             continue
         kept.append(annotation)
         if not is_id(old) or old == 0 or old in seen:
-            taken += 1
+            taken = (taken or max([0, *(a["id"] for a in document["annotations"] if is_id(a.get("id")))])) + 1
             annotation["id"] = taken
             rule = "annotation id is 0" if old == 0 else "annotation id repeats" if is_id(old) else "annotation id is missing"
             yield Finding(rule, where, f"id {old!r}", f"id {taken}")

@@ -64,7 +64,7 @@ def _refused(fixed: Document) -> Iterator[Finding]:
 
 
 def _copied(document: Document) -> Document:
-    """A copy whose records the rules may change. Segmentations, by far the largest part, are shared: rules only remove them."""
+    """A copy whose records the rules may change."""
     return {
         **document,
         "images": _records(document["images"]),
@@ -74,13 +74,7 @@ def _copied(document: Document) -> Document:
 
 
 def _records(rows: Any) -> Any:
-    """Records as in the file, a list or an object by id; keypoints, which rules change in place, are copied with them."""
+    """Records as in the file, a list or an object by id. Their lists are shared: rules give new ones."""
     if isinstance(rows, dict):
-        return {key: _record(row) for key, row in rows.items()}
-    return [_record(row) for row in rows]
-
-
-def _record(row: Any) -> Any:
-    if not isinstance(row, dict):
-        return row
-    return {**row, "keypoints": copy.copy(row["keypoints"])} if "keypoints" in row else dict(row)
+        return {key: copy.copy(row) for key, row in rows.items()}
+    return [row.copy() if isinstance(row, dict) else row for row in rows]

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, final
 
 import numpy as np
 
 from poise.data.coco_labels import BODY_SHARE, box_around, labelled
 from poise.data.lint.categories import skeleton_of
+from poise.data.lint.order import EDGE, MAX_OUTSIDE, Seen, first_of, in_order
 from poise.data.lint.report import Finding
 from poise.data.masks import check_segmentation, has_segmentation, mask, mask_area
 from poise.data.records import Document, stated_size
@@ -16,19 +18,12 @@ from poise.errors import AnnotationError
 from poise.fields import flag
 from poise.skeletons import Skeleton
 
-EDGE = 1.0
-"""Pixels that a box or keypoint may lie outside its image, for files that count pixel borders instead of pixel centres."""
-
-MAX_OUTSIDE = 0.1
-"""Share of the box's longer side that a keypoint may lie outside the box. Crops are 1.25 times the box, so they still contain
-such keypoints; COCO's boxes, drawn around masks, leave out hidden ankles by more than a few pixels."""
-
 _NUMBERS = (int, float)
 _PLAIN = frozenset(_NUMBERS)
 
 
 @final
-@dataclass
+@dataclass(slots=True)
 class _Person:
     """An annotation that is being checked and corrected in place.
 
@@ -73,13 +68,16 @@ def check_people(document: Document) -> Iterator[Finding]:
     images = {image.get("id"): image for image in document["images"]}
     sizes = {key: _size(image) for key, image in images.items()}
     kept: list[dict[str, Any]] = []
-    seen: set[Any] = set()
+    seen: Seen = {}
     for annotation in document["annotations"]:
         skeleton = skeletons.get(annotation.get("category_id"))
         if not isinstance(skeleton, Skeleton) or annotation.get("image_id") not in images:
             kept.append(annotation)
             continue
         image = annotation["image_id"]
+        if _is_sound(annotation, len(skeleton), sizes[image]) and first_of(annotation, seen) is annotation:
+            kept.append(annotation)
+            continue
         person = _Person(annotation, images[image], skeleton, sizes[image])
         _check(person)
         if not person.dropped:
@@ -90,6 +88,11 @@ def check_people(document: Document) -> Iterator[Finding]:
     document["annotations"] = kept
     if skeletons and not any(a.get("num_keypoints") and a.get("category_id") in skeletons for a in kept):
         yield Finding("no labelled keypoints", "the file", "no annotation has a labelled keypoint, so nothing can be trained")
+
+
+def _is_sound(annotation: dict[str, Any], count: int, size: tuple[float, float]) -> bool:
+    """Whether nothing is wrong with an annotation, as with nearly all: no rule is tried."""
+    return in_order(annotation, count, size) and _segmentation_fault(annotation, size) is None
 
 
 def _size(image: dict[str, Any]) -> tuple[float, float]:
@@ -103,20 +106,18 @@ def _triplets(values: list[Any]) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def _check(person: _Person) -> None:
-    for rule in (_crowd, _keypoint_list, _keypoint_values, _count, _segmentation, _box, _area):
-        rule(person)
-        if person.dropped:
+    for rules in ((_crowd, _keypoint_list), (_keypoint_values, _count, _segmentation, _box, _area)):
+        if _is_sound(person.annotation, len(person.skeleton), person.size):  # also where only `keypoints` were missing
             return
+        for rule in rules:
+            rule(person)
+            if person.dropped:
+                return
 
 
-def _check_duplicate(person: _Person, seen: set[Any]) -> None:
-    a = person.annotation
-    if not a.get("num_keypoints"):
-        return
-    same = (a["image_id"], a.get("category_id"), tuple(a["keypoints"]))
-    if same in seen:
+def _check_duplicate(person: _Person, seen: Seen) -> None:
+    if first_of(person.annotation, seen) is not person.annotation:
         person.drop("the same person twice", "another annotation of this image has the same keypoints", again=True)
-    seen.add(same)
 
 
 def _crowd(person: _Person) -> None:
@@ -131,7 +132,7 @@ def _crowd(person: _Person) -> None:
 def _keypoint_list(person: _Person) -> None:
     values, wanted = person.annotation.get("keypoints"), 3 * len(person.skeleton)
     if values is None:
-        person.annotation["keypoints"] = [0] * wanted
+        person.annotation["keypoints"] = _nothing(wanted)
         person.annotation["num_keypoints"] = 0
         person.report("keypoints missing", "no `keypoints`", "none labelled")
     elif not isinstance(values, list) or len(values) != wanted:
@@ -141,11 +142,18 @@ def _keypoint_list(person: _Person) -> None:
         person.drop("keypoints are no numbers", repr(odd[0])[:80])
 
 
+@lru_cache(maxsize=16)
+def _nothing(length: int) -> list[int]:
+    """Keypoints of which none is labelled: one list for all who have none; rules write into copies (`_keypoint_values`)."""
+    return [0] * length
+
+
 def _keypoint_values(person: _Person) -> None:
     values: list[float] = person.annotation["keypoints"]
     h, w = person.size
-    if _valid(values, h, w):
+    if not any(values[2::3]):
         return
+    values = person.annotation["keypoints"] = values.copy()  # the document's own list stays
     before = len(person.labelled())
     left = before
     for k, name in enumerate(person.skeleton.keypoints):
@@ -160,15 +168,6 @@ def _keypoint_values(person: _Person) -> None:
         person.report(rule, f"{name} is {x:g}, {y:g}, {v:g}", "visibility 2" if state else "not labelled", lost=gone)
     if person.annotation.get("num_keypoints") == before:
         person.annotation["num_keypoints"] = len(person.labelled())
-
-
-def _valid(values: list[Any], h: float, w: float) -> bool:
-    """Whether `_keypoint_fault` finds nothing in any keypoint: a fast check, as nearly all are valid."""
-    low, right, bottom = -EDGE, w + EDGE, h + EDGE
-    return not any(values[2::3]) or all(
-        v == 0 or (v in (1, 2) and low <= x <= right and low <= y <= bottom and (x != 0 or y != 0))
-        for x, y, v in _triplets(values)
-    )
 
 
 def _keypoint_fault(x: float, y: float, v: float, h: float, w: float) -> str | None:
@@ -195,17 +194,17 @@ def _count(person: _Person) -> None:
 
 
 def _box(person: _Person) -> None:
-    fault = _box_fault(person)
+    box = _given_box(person)
+    fault = _box_fault(person, box)
     if fault:
         _replace_box(person, *fault)
         return
-    _cut_box(person)
+    _cut_box(person, box)
     _grow_box(person)
 
 
-def _cut_box(person: _Person) -> None:
+def _cut_box(person: _Person, box: list[float]) -> None:
     h, w = person.size
-    box = _given_box(person)
     x0, y0, x1, y1 = box[0], box[1], box[0] + box[2], box[1] + box[3]
     if min(x0, y0) < -EDGE or x1 > w + EDGE or y1 > h + EDGE:
         _set_box(person, (max(x0, 0.0), max(y0, 0.0), min(x1, w), min(y1, h)))
@@ -213,11 +212,11 @@ def _cut_box(person: _Person) -> None:
 
 
 def _grow_box(person: _Person) -> None:
-    x0, y0, width, height = _given_box(person)
-    x1, y1 = x0 + width, y0 + height
     points = person.labelled()
     if person.crowd or not points:
         return
+    x0, y0, width, height = _given_box(person)
+    x1, y1 = x0 + width, y0 + height
     left, top, right, bottom = (float(end(p[axis] for p in points)) for end in (min, max) for axis in (0, 1))
     beyond = max(x0 - left, y0 - top, right - x1, bottom - y1)
     if beyond > MAX_OUTSIDE * max(x1 - x0, y1 - y0) + EDGE:
@@ -234,8 +233,8 @@ def _given_box(person: _Person) -> list[float]:
     return [float(a), float(b), float(c), float(d)] if good else []
 
 
-def _box_fault(person: _Person) -> tuple[str, str] | None:
-    box, (h, w) = _given_box(person), person.size
+def _box_fault(person: _Person, box: list[float]) -> tuple[str, str] | None:
+    h, w = person.size
     if not box:
         return "box missing", f"`bbox` is {person.annotation.get('bbox')!r}"
     if not all(map(math.isfinite, box)):
@@ -277,13 +276,19 @@ def _set_box(person: _Person, corners: tuple[float, ...]) -> None:
 
 
 def _segmentation(person: _Person) -> None:
-    if not has_segmentation(person.annotation) or math.inf in person.size:
-        return
-    try:
-        check_segmentation(person.annotation["segmentation"], (int(person.size[0]), int(person.size[1])))
-    except AnnotationError as error:
+    if (fault := _segmentation_fault(person.annotation, person.size)) is not None:
         del person.annotation["segmentation"]
-        person.report("segmentation cannot be read", str(error), "removed")
+        person.report("segmentation cannot be read", fault, "removed")
+
+
+def _segmentation_fault(annotation: dict[str, Any], size: tuple[float, float]) -> str | None:
+    if not has_segmentation(annotation) or math.inf in size:
+        return None
+    try:
+        check_segmentation(annotation["segmentation"], (int(size[0]), int(size[1])))
+    except AnnotationError as error:
+        return str(error)
+    return None
 
 
 def _area(person: _Person) -> None:

@@ -7,7 +7,7 @@ from poise.data.records import Document
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One error in a file.
 
