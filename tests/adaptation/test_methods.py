@@ -26,6 +26,7 @@ from poise.errors import CheckpointError, InputError
 from poise.models.views.base import TrainData
 from poise.structures import Batch
 from poise.training.fit import fit
+from poise.training.task import TaskRun
 from poise.transforms.jitter import Augmentation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -190,9 +191,25 @@ def test_a_mean_teacher_without_an_average_is_one_sentence(tiny, tmp_path):
         run(tiny, "mean_teacher", tmp_path / "run", average=None)
 
 
-def consensus(agreement):
-    one = torch.full((10, 2), agreement)
-    return Consensus(torch.zeros(10, 2, 2), torch.rand(10, 2, generator=torch.Generator().manual_seed(0)), one, one)
+def consensus(agreement, people=10):
+    one = torch.full((people, 2), agreement)
+    return Consensus(torch.zeros(people, 2, 2), torch.rand(people, 2, generator=torch.Generator().manual_seed(0)), one, one)
+
+
+def test_rounds_follow_the_time_of_a_run_that_its_budget_ends_before_its_epochs(tiny, monkeypatch):
+    recipe = adaptation(tiny, "cc_ssl", epochs=12)
+    task = recipe.task(recipe.model)
+    spent = iter((0.0, 0.1, 0.2, 0.35, 0.5, 0.95))
+    run = TaskRun(
+        best=recipe.model, average=None, folder=None, seed=0, epochs=12, batch=4, workers=0, device=torch.device("cpu"),
+        precision="fp32", say=print, progress=lambda: next(spent),
+    )  # fmt: skip
+    task.start(run)
+    monkeypatch.setattr(CcSsl, "consensus", lambda self, epoch: consensus(0.5, people=12))
+    for epoch in range(6):
+        task.begin_epoch(epoch)
+    assert [one.epoch for one in task.rounds] == [0, 2, 3, 4, 5]
+    assert [round(one.share, 2) for one in task.rounds] == pytest.approx([0.2, 0.44, 0.62, 0.8, 0.8], abs=0.05)
 
 
 def test_pplo_learns_from_source_and_target_in_turn_and_ends_by_its_rule(tiny):

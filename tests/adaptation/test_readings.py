@@ -32,7 +32,7 @@ def see(tiny):
 
 def run_of(model, **changes):
     values = {"best": model, "average": None, "folder": None, "seed": 0, "epochs": 4, "batch": 8, "workers": 0}
-    return TaskRun(**values | {"device": torch.device("cpu"), "precision": "fp32", "say": print} | changes)
+    return TaskRun(**values | {"device": torch.device("cpu"), "precision": "fp32", "say": print, "progress": float} | changes)
 
 
 @pytest.mark.parametrize("views", [VIEWS, CHANGES])

@@ -1,5 +1,6 @@
 """`PseudoTask`: a task that labels the target by itself, in rounds, and learns from the labels it accepts."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -74,7 +75,8 @@ class Labelling:
     """How pseudo-labels are made.
 
     Attributes:
-        every: Epochs between two rounds in which they are made anew.
+        every: Epochs between two rounds in which they are made anew. Where a time budget ends a run before its epochs, rounds
+            follow the time instead: as many in the budget as in all epochs, each before the next epoch that begins.
         begin: Epoch of the first round; before it the source alone is learnt.
         views: Views of each person that must agree; 1 asks the unchanged view alone (no equivariance).
         augmentation: How the other views are changed.
@@ -116,6 +118,8 @@ class PseudoTask(AdaptTask):
     Attributes:
         labels: The labels of this round; None before the first.
         rounds: The rounds so far.
+        made: Which of the planned rounds was made last, from 0; -1 before the first. In a run that is cut short by its time,
+            an epoch may be longer than a round, which then is left out.
     """
 
     def __init__(
@@ -128,6 +132,7 @@ class PseudoTask(AdaptTask):
         self.gamma = gamma
         self.labels: PseudoLabels | None = None
         self.rounds: list[Round] = []
+        self.made = -1
 
     @abstractmethod
     def accept(self, found: Consensus, *, progress: float) -> Bool[Tensor, "n k"]:
@@ -145,9 +150,12 @@ class PseudoTask(AdaptTask):
 
     def begin_epoch(self, epoch: int) -> None:
         """Make labels anew where a round begins."""
-        since = epoch - self.labelling.begin
-        if since >= 0 and since % self.labelling.every == 0:
-            self._make_labels(epoch)
+        assert self.run is not None
+        since = self.run.progress() * self.run.epochs - self.labelling.begin
+        due = math.floor((since + 1e-6) / self.labelling.every)
+        if due > self.made:
+            self.made = due
+            self._make_labels(epoch, progress=since / max(1, self.run.epochs - self.labelling.begin))
 
     def target_losses(self, batch: JointBatch) -> dict[str, Float[Tensor, ""]]:
         """The loss of the accepted labels of a batch, times gamma; 0 where there are none."""
@@ -180,11 +188,10 @@ class PseudoTask(AdaptTask):
         how = self.labelling
         return follow(found, self.domains.target, extent=extent, published=how.published) if how.flow else found
 
-    def _make_labels(self, epoch: int) -> None:
+    def _make_labels(self, epoch: int, *, progress: float) -> None:
         assert self.run is not None
         found = self.consensus(epoch)
-        span = max(1, self.run.epochs - self.labelling.begin)
-        accepted = self.accept(found, progress=(epoch - self.labelling.begin) / span)
+        accepted = self.accept(found, progress=progress)
         self.labels = PseudoLabels(found.xy, found.score, accepted)
         one = Round.of(len(self.rounds), epoch, found.xy, accepted, skeleton=self.model.skeleton, truth=self.target_truth)
         self.rounds.append(one)
@@ -197,7 +204,7 @@ class PseudoTask(AdaptTask):
     def state(self) -> dict[str, Any]:
         """The labels, and the rounds so far."""
         labels = {} if self.labels is None else {name: getattr(self.labels, name) for name in ("xy", "score", "accepted")}
-        return {"labels": labels, "rounds": [one.to_plain() for one in self.rounds]}
+        return {"labels": labels, "rounds": [one.to_plain() for one in self.rounds], "made": self.made}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore labels and rounds.
@@ -209,6 +216,7 @@ class PseudoTask(AdaptTask):
             labels = state["labels"]
             self.labels = PseudoLabels(**labels) if labels else None
             self.rounds = [Round.from_plain(one) for one in state["rounds"]]
+            self.made = int(state.get("made", len(self.rounds) - 1))
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"the state of the run has no pseudo-labels to go on with ({error!r}); begin anew") from error
         people = len(self.domains.target.people())

@@ -161,7 +161,18 @@ class Module(LightningModule):
             device=plan.device,
             precision=plan.precision,
             say=self.say,
+            progress=self.progress,
         )
+
+    def progress(self) -> float:
+        """Part of the run that is over (`TaskRun.progress`)."""
+        share = self.time_share if self.recipe.schedule.over_time else 0.0
+        return min(max(self.current_epoch / self.recipe.epochs, share), 1.0)
+
+    @property
+    def time_share(self) -> float:
+        """Share of the time budget that is used up; 0 without one."""
+        return self.elapsed / self.plan.budget if self.plan.budget else 0.0
 
     def on_train_epoch_start(self) -> None:
         """Unfreeze the backbone after `Recipe.freeze_epochs`; what the task does before an epoch."""
@@ -224,7 +235,7 @@ class Module(LightningModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """One step at the scheduled learning rate, then an update of the average."""
-        time_share = self.elapsed / self.plan.budget if self.plan.budget else 0.0
+        time_share = self.time_share
         step = self.trainer.global_step
         factor = optim.factor(
             self.recipe.schedule,

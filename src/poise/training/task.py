@@ -35,6 +35,8 @@ class TaskRun:
         device: Device of the model.
         precision: "fp32" or "bf16".
         say: Prints a line.
+        progress: Tells the part of the run that is over, 0 to 1: of its epochs or, where a time budget ends the run before them
+            and the schedule follows it (`Schedule.over_time`), of the budget.
     """
 
     best: TrainableModel
@@ -47,6 +49,7 @@ class TaskRun:
     device: torch.device
     precision: Precision
     say: Callable[[str], None]
+    progress: Callable[[], float]
 
 
 class Task(ABC):
