@@ -10,6 +10,7 @@ from poise.adaptation.pplo import Growth, Pplo
 from poise.adaptation.pseudo import Labelling
 from poise.adaptation.readings import CHANGES
 from poise.adaptation.task import Domains
+from poise.errors import InputError
 from poise.recipes.adapting import AdaptOptions, CcSslOptions, MeanTeacherOptions, PploOptions
 from poise.recipes.base import Recipe
 from poise.training.task import MakeTask
@@ -70,15 +71,19 @@ def cc_ssl(options: CcSslOptions) -> Recipe:
 
     Args:
         options: Source, target, model, and how labels are made.
+
+    Raises:
+        InputError: A flag that changes nothing.
     """
-    gamma = 10.0 if options.published else options.gamma
+    if options.published and not options.by_keypoint:
+        raise InputError("--no-by-keypoint changes nothing with --published, whose threshold is that of all keypoints")
 
     def method(domains: Domains, check: TargetCheck) -> MakeTask:
         return lambda model: CcSsl(
             model,
             replace(domains, length="shortest") if options.published else domains,
             labelling=options.labelling,
-            gamma=gamma,
+            gamma=options.factor,
             check=check,
             first=options.first_share,
             last=options.last_share,

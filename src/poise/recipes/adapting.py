@@ -1,9 +1,9 @@
 """Options of adaptations (`recipes.adapt`): source, target, model, and what each method has of its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from poise.adaptation.criteria import ORACLE, TargetCheck
 from poise.adaptation.pseudo import Labelling
@@ -21,6 +21,8 @@ from poise.transforms.paint import Paint
 
 Method = Callable[[Domains, TargetCheck], MakeTask]
 """Gives the task of a method, but for the model."""
+
+_V = TypeVar("_V")
 
 PAINT = Paint(probability=0.3, noise=0.05, blur=(0.5, 1.5), contrast=(0.7, 1.4))
 """Noise, blur and contrast of the target's training views."""
@@ -235,6 +237,7 @@ class CcSslOptions(PseudoOptions):
         temporal: Optical flow between neighbouring frames of a sequence.
         published: As the release: RMSprop, batches of 6, rounds of 10 epochs, gamma 10, epochs of the shorter data set, labels
             of averaged heatmaps, its thresholds and quirks, no moving average. For models with one square map per keypoint.
+            Another --rate, --average, --gamma, --every or --source-epochs than their defaults is taken in place of these.
     """
 
     first_share: float = 0.2
@@ -256,8 +259,8 @@ class CcSslOptions(PseudoOptions):
     def labelling(self) -> Labelling:
         """How labels are made."""
         return Labelling(
-            every=10 if self.published else self.every,
-            begin=0 if self.published else self.begin,
+            every=self._of_release("every", 10),
+            begin=0 if self.published and self.source_epochs is None else self.begin,
             views=self.reads if self.equivariance else 1,
             augmentation=VIEWS if self.published else CHANGES,
             flow=self.temporal,
@@ -270,11 +273,22 @@ class CcSslOptions(PseudoOptions):
             recipe,
             batch=6,
             base_batch=6,
-            optimizer=Optimizer("rmsprop", rate=2.5e-4),
+            optimizer=Optimizer("rmsprop", rate=self._of_release("rate", 2.5e-4)),
             schedule=Schedule("constant"),
-            average=None,
+            average=self._of_release("average", None),
             clip=None,
         )
+
+    @property
+    def factor(self) -> float:
+        """Factor of the loss of the target."""
+        return self._of_release("gamma", 10.0)
+
+    def _of_release(self, name: str, value: _V) -> _V:
+        """A setting of the release, unless another than the default was given; without `published` the option as it is."""
+        own: _V = getattr(self, name)
+        default = next(field.default for field in fields(self) if field.name == name)
+        return value if self.published and own == default else own
 
 
 @dataclass(frozen=True, kw_only=True)

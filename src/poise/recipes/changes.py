@@ -10,7 +10,7 @@ from poise.data.base import Dataset
 from poise.data.coco import CocoDataset
 from poise.data.combined import CombinedDataset
 from poise.data.large import LargePeople, large_text
-from poise.errors import InputError
+from poise.errors import InputError, PoiseError
 from poise.models.base import TrainableModel
 from poise.notes import note
 from poise.recipes.coco import keypoints2017
@@ -40,8 +40,10 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     if changes == RecipeChanges():
         return recipe
     before = described(recipe)
-    _change_codec(recipe.model, changes)
-    _change_crop(recipe.model, changes)
+    models = tuple({id(stage.model): stage.model for stage in (recipe, *recipe.then)}.values())
+    _change_codecs(models, changes)
+    for model in models:
+        _change_crop(model, changes)
     recipe = _without_small(_with_parts(recipe, changes.parts), changes.min_area)
     made = replace(_stage(recipe, changes), then=tuple(_stage(stage, changes) for stage in recipe.then))
     texts = differences(before, described(made))
@@ -60,16 +62,27 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 
 
 def described(recipe: Recipe) -> dict[str, str]:
-    """What flags can change of a recipe, as text by name."""
+    """What flags can change of a recipe, as text by name; of stages with a model of their own, what the model is."""
+    others = {id(stage.model): (n, stage) for n, stage in enumerate(recipe.then, 2) if stage.model is not recipe.model}
+    own = {f"stage {n} {name}": text for n, stage in others.values() for name, text in _described_model(stage.model).items()}
+    return _described(recipe) | own
+
+
+def _described(recipe: Recipe) -> dict[str, str]:
     found: dict[str, Any] = {"epochs": recipe.epochs, "clip": recipe.clip, "average": recipe.average}
     found["data"] = " + ".join(path.stem for path in recipe.train.files_read)
     found["min area"] = recipe.train.min_area if isinstance(recipe.train, LargePeople) else 0
-    if isinstance(recipe.model.preprocess, Preprocess):
-        found |= {"padding": recipe.model.preprocess.padding, "box sides": recipe.model.preprocess.sides}
     parts = {"optimizer": recipe.optimizer, "schedule": recipe.schedule, "augmentation": recipe.augmentation}
-    parts |= {"codec": recipe.model.codec}
     flat = {f"{part}.{name}": value for part, owner in parts.items() for name, value in _flat(owner)}
-    return {name: str(value) for name, value in (found | flat).items()}
+    return {name: str(value) for name, value in (found | flat).items()} | _described_model(recipe.model)
+
+
+def _described_model(model: TrainableModel) -> dict[str, str]:
+    crop = model.preprocess
+    found: dict[str, Any] = {f"codec.{name}": value for name, value in _flat(model.codec)}
+    if isinstance(crop, Preprocess):
+        found |= {"padding": crop.padding, "box sides": crop.sides}
+    return {name: str(value) for name, value in found.items()}
 
 
 def _flat(owner: Any) -> Iterator[tuple[str, Any]]:
@@ -163,6 +176,18 @@ def _changed_views(recipe: Recipe, owner: Any, changes: RecipeChanges) -> Any:
             raise InputError(f"{recipe.model.card.name} has views without augmentation; leave --augmentation out")
         owner = recipe.model.augmentation_type()
     return changed_fields(owner, words, what="the augmentation", such="rotation=30")
+
+
+def _change_codecs(models: Sequence[TrainableModel], changes: RecipeChanges) -> None:
+    """Change the codecs of all stages; where they differ, those that have what is changed, of which there must be one."""
+    refused: list[PoiseError] = []
+    for model in models:
+        try:
+            _change_codec(model, changes)
+        except PoiseError as error:
+            refused.append(error)
+    if len(refused) == len(models):
+        raise refused[0]
 
 
 def _change_codec(model: TrainableModel, changes: RecipeChanges) -> None:
