@@ -71,6 +71,7 @@ MISSING = [
         "train finetune --annotations here.json --images . --model hrnet_w32_coco_256x192 --mosaic 0.5",
         "train udp --data gone",
         "train detector_mixed --annotations gone.json --images .",
+        "train finetune --annotations here.json --images . --logger gone",
         "zoo --fetch folder",
         "zoo nope",
         "get nope",

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import CometLogger, Logger, MLFlowLogger
 from rich.console import Console
 
 from poise.errors import InputError, MissingExtra, UnknownName
-from poise.training import loggers
+from poise.training import logger_names, loggers
 from poise.training.callbacks import ProgressBar
 from poise.training.fit import fit
 
@@ -134,7 +134,7 @@ def test_a_logger_whose_service_refuses_is_one_sentence(tmp_path, monkeypatch):
         raise ModuleNotFoundError("No module named 'jsonschema'")
 
     for name, make, text in (("wandb", lambda *_: Lazy(), "an API key is required"), ("comet", refuses, "named 'jsonschema'")):
-        monkeypatch.setitem(loggers.MAKERS, name, (make, "rich"))
+        monkeypatch.setitem(loggers.MAKERS, name, make)
         with pytest.raises(
             InputError, match=f"the logger {name} cannot begin: .*{text}; mend that, or leave it out of --logger"
         ):
@@ -155,7 +155,7 @@ def test_comet_and_mlflow_get_the_pictures_too():
 def test_loggers_that_are_not_there_are_refused_before_anything_is_written(tiny, tmp_path, monkeypatch):
     with pytest.raises(UnknownName, match="no logger 'tensorbord'; did you mean 'tensorboard'"):
         fit(tiny.recipe(), out=tmp_path / "a", loggers=["tensorbord"], **HERE)
-    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    monkeypatch.setattr(logger_names, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="logger wandb needs a package that is not installed: pip install wandb"):
         fit(tiny.recipe(), out=tmp_path / "a", loggers=["wandb"], **HERE)
     assert not (tmp_path / "a").exists()

@@ -144,9 +144,9 @@ def test_the_server_that_mlflows_variable_names_is_used_and_else_a_database_in_t
     made = []
     monkeypatch.setattr(loggers, "MLFlowLogger", lambda **options: made.append(options) or CSVLogger(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    loggers.MAKERS["mlflow"][0](tmp_path / "run", 0)
+    loggers.MAKERS["mlflow"](tmp_path / "run", 0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
-    loggers.MAKERS["mlflow"][0](tmp_path / "run", 0)
+    loggers.MAKERS["mlflow"](tmp_path / "run", 0)
     assert [one["tracking_uri"] for one in made] == [f"sqlite:///{tmp_path}/run/mlflow.db", "http://tracker:5000"]
     assert made[1]["artifact_location"] is None
 

@@ -24,6 +24,7 @@ from poise.plugins import named
 from poise.recipes.find import find, find_outlined, outlined
 from poise.recipes.options import ModelOptions, RecipeChanges
 from poise.recipes.outline import has_stand_ins
+from poise.training.logger_names import check_logger_names
 from poise.weights.zoo_names import check_model
 from poise.writing import protecting
 
@@ -212,6 +213,7 @@ def run(words: Sequence[str], *, called: str | None = None) -> int:
         return int(leave.code or 0)
     check_finite(flags)
     require_training()
+    check_logger_names([one for one in flags.get("logger") or () if one != "none"])
     if ":" not in name:
         spent = {"start": None, "backbone_weights": None}
         check_flags(flags | (spent if resumed else {}))  # a run that goes on has its state

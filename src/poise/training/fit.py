@@ -33,7 +33,8 @@ from poise.training.checks import (
 from poise.training.clock import Clock
 from poise.training.data import SwitchedViews, passes_of, repeats_of, unwrap_worker_errors
 from poise.training.divergence import DivergenceWarnings
-from poise.training.loggers import TENSORBOARD, check_loggers, make_loggers
+from poise.training.logger_names import TENSORBOARD
+from poise.training.loggers import check_loggers, make_loggers
 from poise.training.logging import hparams_of, print_resumed, print_run, settings_of
 from poise.training.metrics_log import MetricsLog
 from poise.training.module import Module

@@ -3,17 +3,15 @@
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from lightning.pytorch.loggers import CometLogger, CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
-from poise.errors import InputError, MissingExtra, unknown
+from poise.errors import InputError
 from poise.models.pictures import Picture, png
 from poise.plugins import locate
-
-TENSORBOARD = "tensorboard"
+from poise.training.logger_names import TENSORBOARD, check_logger_names
 
 PROJECT = "poise"
 """Name under which services that collect runs list those of poise."""
@@ -47,14 +45,14 @@ def _comet(folder: Path, step: int) -> Logger:
     return CometLogger(project=PROJECT, name=folder.name, offline_directory=str(folder.absolute()))
 
 
-MAKERS: Mapping[str, tuple[Callable[[Path, int], Logger], str]] = {
-    TENSORBOARD: (_tensorboard, "tensorboard"),
-    "csv": (_csv, "csv"),
-    "wandb": (_wandb, "wandb"),
-    "mlflow": (_mlflow, "mlflow"),
-    "comet": (_comet, "comet_ml"),
+MAKERS: Mapping[str, Callable[[Path, int], Logger]] = {
+    TENSORBOARD: _tensorboard,
+    "csv": _csv,
+    "wandb": _wandb,
+    "mlflow": _mlflow,
+    "comet": _comet,
 }
-"""Name of a logger: what makes it, given the folder of the run and the step it begins at, and the package it needs."""
+"""What makes each logger, given the folder of the run and the step it begins at."""
 
 IN_FOLDER = frozenset({TENSORBOARD, "csv"})
 """Loggers that write files and ask no service."""
@@ -68,15 +66,11 @@ def check_loggers(chosen: Sequence[str | Logger]) -> None:
         MissingExtra: Its package is not installed.
         InputError: `module:function` cannot be imported.
     """
-    for name in chosen:
-        if isinstance(name, Logger):
-            continue
+    names = [one for one in chosen if isinstance(one, str)]
+    check_logger_names(names)
+    for name in names:
         if ":" in name:
             locate(name)
-        elif name not in MAKERS:
-            raise unknown("logger", name, [*MAKERS, "module:function of your own"])
-        elif find_spec(MAKERS[name][1]) is None:
-            raise MissingExtra(f"the logger {name} needs a package that is not installed: pip install {MAKERS[name][1]}")
 
 
 def make_loggers(chosen: Sequence[str | Logger], folder: Path, *, step: int) -> list[Logger]:
@@ -104,7 +98,7 @@ def make_loggers(chosen: Sequence[str | Logger], folder: Path, *, step: int) -> 
 def _begun(name: str, folder: Path, step: int) -> Logger:
     """A logger that has spoken with its service, which is otherwise asked in the middle of a run."""
     try:
-        made = MAKERS[name][0](folder, step)
+        made = MAKERS[name](folder, step)
         if name not in IN_FOLDER:
             _ = made.experiment  # type: ignore[attr-defined]  # made when it is first asked for
     except Exception as error:  # whatever the libraries of others raise

@@ -15,7 +15,7 @@ from poise.errors import InputError
 from poise.models.base import TrainableModel
 from poise.terminal import say
 from poise.training.callbacks import RunCallback
-from poise.training.loggers import TENSORBOARD
+from poise.training.logger_names import TENSORBOARD
 from poise.zoo.layers import Layer, measure_layers_of
 
 
