@@ -46,6 +46,8 @@ FOUND = [
     ("a b.jpg", "https://host.example/data/a%20b.jpg?token=3"),
     ("a/b.jpg", "/data/local-files/?d=data/a/b.jpg"),
     ("a/b c.jpg", "/data/local-files/?d=data%2Fa%2Fb%20c.jpg"),
+    ("a/b.jpg", "https://host.example/data/a/b.jpg?d=640&token=3"),
+    ("a/b.jpg", "https://host.example/get?token=3&file=data/a/b.jpg"),
     ("file.jpg", "file:///C:/pictures/file.jpg"),
     ("s3.jpg", "s3://bucket/sub/s3.jpg"),
     ("IMG_1.JPG", "img_1.jpg"),

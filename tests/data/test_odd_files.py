@@ -79,6 +79,10 @@ def rows(values):
     return [values[i : i + 3] for i in range(0, len(values), 3)]
 
 
+def named_corners(x, y, w, h):
+    return {"xmin": x, "ymin": y, "xmax": x + w, "ymax": y + h}
+
+
 def unlabelled_as(*values):
     """Keypoints that are not labelled as other values than 0, 0, 0."""
     return each("annotations", lambda a: a.update(keypoints=[v for r in rows(a["keypoints"]) for v in (r if r[2] else values)]))
@@ -121,6 +125,11 @@ SAME = {
     "decimal commas": each("annotations", lambda a: a.update(keypoints=[str(v).replace(".", ",") for v in a["keypoints"]])),
     "boxes as text": each("annotations", lambda a: a.update(bbox=[str(v) for v in a["bbox"]], area=str(a["area"]))),
     "boxes as pairs": each("annotations", lambda a: a.update(bbox=[a["bbox"][:2], a["bbox"][2:]])),
+    "boxes with names": each("annotations", lambda a: a.update(bbox=dict(zip(("x", "y", "w", "h"), a["bbox"], strict=True)))),
+    "boxes with named corners": each("annotations", lambda a: a.update(bbox=named_corners(*a["bbox"]))),
+    "names by number": each("categories", lambda c: c.update(keypoints={f"{i}": n for i, n in enumerate(c["keypoints"])})),
+    "names as one text": each("categories", lambda c: c.update(keypoints=", ".join(c["keypoints"]))),
+    "names in objects": each("categories", lambda c: c.update(keypoints=[{"name": n, "id": 1} for n in c["keypoints"]])),
     "counts as text": each("annotations", lambda a: a.update(num_keypoints=str(a["num_keypoints"]))),
     "sizes as text": each("images", lambda i: i.update(width=str(i["width"]), height=str(i["height"]))),
     "nothing is nan": unlabelled_as(math.nan, math.nan, 0),

@@ -43,7 +43,7 @@ def convert(document: Document) -> list[Change]:
     """
     changes = as_lists(document)
     if all(isinstance(row, dict) for part in ("images", "annotations", "categories") for row in document[part]):
-        changes += [*_ids(document), *_sizes(document["images"]), *_people(document)]
+        changes += [*_ids(document), *_sizes(document["images"]), *_names(document["categories"]), *_people(document)]
     return changes
 
 
@@ -144,6 +144,29 @@ def _sizes(images: Sequence[dict[str, Any]]) -> list[Change]:
     return changes
 
 
+def _names(categories: Sequence[dict[str, Any]]) -> list[Change]:
+    """Names of keypoints as an object by number, as one text or as objects with a `name` become a list of texts."""
+    changes = []
+    for category in categories:
+        old = category.get("keypoints")
+        if (new := _listed_names(old)) is not None and new:
+            category["keypoints"] = new
+            where = f"category {category.get('name', category.get('id'))!r}"
+            changes.append(Change("`keypoints` of a category are no list of names", where, _short(old), _short(new)))
+    return changes
+
+
+def _listed_names(value: Any) -> list[Any] | None:
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",")]
+    if isinstance(value, dict):
+        keys = {key: whole(key) for key in value}
+        return [value[key] for key in (value if None in keys.values() else sorted(value, key=lambda k: keys[k] or 0))]
+    if isinstance(value, list) and value and all(isinstance(one, dict) and "name" in one for one in value):
+        return [one["name"] for one in value]
+    return None
+
+
 def _people(document: Document) -> list[Change]:
     changes: list[Change] = []
     lists = KeypointLists(document["categories"])
@@ -172,11 +195,33 @@ def _odd_number(value: Any) -> bool:
 
 
 def _odd_box(value: Any) -> bool:
-    return isinstance(value, list) and not {int, float}.issuperset(map(type, value))
+    return isinstance(value, dict) or (isinstance(value, list) and not {int, float}.issuperset(map(type, value)))
 
 
-def _box(value: list[Any]) -> list[Any] | None:
-    """Four numbers, also as text or in pairs."""
+_SIDES = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
+_CORNERS = (
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x1", "y1", "x2", "y2"),
+    ("x0", "y0", "x1", "y1"),
+    ("left", "top", "right", "bottom"),
+)
+
+
+def _named_box(value: Mapping[str, Any]) -> list[Any]:
+    """x, y, width, height of a box with named sides or corners; [] for other names."""
+    for names in _SIDES:
+        if value.keys() >= set(names):
+            return [value[name] for name in names]
+    for names in _CORNERS:
+        if value.keys() >= set(names) and None not in (numbers := [number(value[name]) for name in names]):
+            x0, y0, x1, y1 = (n or 0 for n in numbers)
+            return [x0, y0, x1 - x0, y1 - y0]
+    return []
+
+
+def _box(value: Any) -> list[Any] | None:
+    """Four numbers, also as text, in pairs or with names."""
+    value = _named_box(value) if isinstance(value, dict) else value
     flat = [v for part in value for v in part] if value and all(isinstance(v, list) for v in value) else value
     numbers = [number(v) for v in flat]
     return numbers if len(numbers) == 4 and None not in numbers else None

@@ -6,8 +6,9 @@ places. A name is taken for a file only where nothing contradicts it: of two pat
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 from typing import final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 
 @final
@@ -92,10 +93,17 @@ def spellings(name: str) -> list[tuple[str, ...]]:
     texts = [name]
     if "://" in name or "?" in name or "%" in name:
         address = urlsplit(name) if "[" not in name else None
-        query = parse_qs(address.query).get("d", [""])[0] if address is not None else ""
-        texts += [unquote(query or (address.path if address is not None else name))]
+        texts += [unquote(name if address is None else _file_of(address))]
     found = [_parts(text) for text in texts]
     return list(dict.fromkeys(parts for parts in found if parts))
+
+
+def _file_of(address: SplitResult) -> str:
+    """The path of a file in an address: `d` as Label Studio writes it, else the path, else any value with an ending."""
+    values = [(key == "d", value) for key, value in parse_qsl(address.query) if PurePosixPath(value).suffix]
+    labels = [value for is_d, value in values if is_d]
+    given = labels or ([] if PurePosixPath(address.path).suffix else [value for _, value in values])
+    return given[0] if given else address.path
 
 
 def _parts(text: str) -> tuple[str, ...]:

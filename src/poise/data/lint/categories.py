@@ -128,7 +128,9 @@ def _sigmas(category: dict[str, Any]) -> Iterator[Finding]:
 def _bones(category: dict[str, Any]) -> Iterator[Finding]:
     """Bones are only drawn, so those that join nothing are removed."""
     given = category.get("skeleton")
-    names = [str(name) for name in category["keypoints"]] if isinstance(category["keypoints"], list) else []
+    if not isinstance(category["keypoints"], list):
+        return  # the names are at fault
+    names = [str(name) for name in category["keypoints"]]
     bones, wrong = usable_bones(names, given)
     if not wrong:
         return
