@@ -5,6 +5,8 @@
 | `id`, `image_id`, `category_id` | a whole number, also with a point or as text: 7, 7.0, "7", "007" | 7 |
 | `keypoints`, `bbox`, `area`, `width`, `score` | a number, also as text: 12.5, "12.5", "12,5" | 12.5 |
 | the same | nothing: null, "", "nan" | nan, and `keypoints` that are not labelled as 0 |
+| `bbox` | pairs, or an object: x, y, width, height; left, top; xmin, ymin, xmax, ymax; x1, y1, x2, y2 | x, y, width, height |
+| `keypoints` of a category | a list of names, an object by number, one text with commas, objects with `name` | the list |
 | `iscrowd` | 0 or 1, true or false, "0", "1", "true", "false", "yes", "no", null | 0 or 1 |
 
 Everything else has no meaning; whoever reads it names the file, the record and the field.
