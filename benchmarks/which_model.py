@@ -3,16 +3,22 @@
     python benchmarks/which_model.py --write docs
     python benchmarks/which_model.py --only rtmpose_t rtmo_t
 
-Times are those of one view of one person on one thread of this processor, in PyTorch and in each runtime that is installed, the
-median of some runs, counted in time of the processor, so that others who use it do not matter; the network has random weights,
-which take the same time. Models that look at whole images are timed on one image of the size in their name, whoever is in it.
-Models of more than `--largest` multiply-adds stand in the table without times, behind the others.
+Every published model that poise reads stands in the table once for each network, size of view and measure of its accuracy, and
+so do the models that come with poise. Times are those of one view of one person on one thread of this processor, in PyTorch
+and in each runtime that is installed, the median of some runs, counted in time of the processor; the network has random
+weights, which take the same time. Networks of one kind that differ by less than 5 percent in parameters and multiply-adds are
+timed once. Models that look at whole images are timed on one image of the size in their name, whoever is in it.
+
+It takes --minutes at most, on as many processes as --jobs says: the cheapest networks are timed first. Those left over, and
+those of more multiply-adds than --largest, stand in the table without times, behind the others.
 
 `--write FOLDER` puts the table into which-model.md there, and the plot beside it into pictures/.
 """
 
 import argparse
 import html
+import math
+import multiprocessing
 import platform
 import statistics
 import time
@@ -26,16 +32,54 @@ import torch
 from poise.models.base import Model
 from poise.runtimes.choice import ENGINES
 from poise.runtimes.parts import Flat
+from poise.weights.model_file import load
 from poise.weights.release import Release
-from poise.zoo.cost import model_costs, unbuilt, view_size_of
+from poise.zoo.cost import NetworkCost, measure_network, model_costs, unbuilt, view_size_of
 from poise.zoo.find import build, releases
 from poise.zoo.get import obtainable
 from poise.zoo.guess import network_name
 
 SCORE = "coco-val2017/AP"
+MEASURES: Mapping[str, tuple[str, str]] = {
+    SCORE: ("people", "AP, COCO val2017"),
+    "coco-wholebody-val/AP": ("whole body", "AP, COCO-WholeBody val"),
+    "body8/AUC": ("people, 26 keypoints", "AUC, Body8"),
+    "crowdpose-test/AP": ("crowds", "AP, CrowdPose test"),
+    "ap10k-val/AP": ("animals", "AP, AP-10K val"),
+    "hand5/pck@0.2": ("hands", "PCK@0.2, Hand5"),
+    "coco-wholebody-hand-val/pck@0.2": ("hands", "PCK@0.2, COCO-WholeBody hands"),
+    "coco-wholebody-hand/PCK@0.2": ("hands", "PCK@0.2, COCO-WholeBody hands"),
+    "face6/NME": ("faces", "NME, Face6"),
+    "coco-wholebody-face-val/NME": ("faces", "NME, COCO-WholeBody faces"),
+    "lapa-test/NME": ("faces", "NME, LaPa test"),
+    "wflw-test/NME": ("faces", "NME, WFLW test"),
+    "coco-val2017/box AP": ("boxes of people", "box AP of people, COCO val2017"),
+    "human-art/box AP": ("boxes of people", "box AP, Human-Art"),
+    "onehand10k/box AP": ("boxes of hands", "box AP, OneHand10K"),
+}
+"""What a model is for and how its accuracy is called, by the name of a score; of several the first is shown."""
+
+UNSCORED: Mapping[str, str] = {
+    "deeplabcut3_hrnet_w32_quadruped39_256x256": "animals",
+    "deeplabcut3_hrnet_w32_topviewmouse27_256x256": "mice from above",
+    "rtmpose_s_quadruped39": "animals",
+}
+"""What published models without a score in their release are for."""
+
+OWN: Mapping[str, str] = {
+    "poise_people": "0.19 AP on other photographs ([here](people.md))",
+}
+"""Models that come with poise, and what was measured of them here, which compares with no other row."""
+
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 TORCH = "PyTorch"
 RUNTIMES = (TORCH, *(engine.label for engine in ENGINES if engine.suffix))
+ALIKE = 0.05
+"""Share by which networks of one kind may differ and count as one in time."""
+
+SECONDS, MOST = 1.5, 5
+"""How long a network is timed in a runtime, and how often at most; at least once."""
+
 WIDTH, HEIGHT, EDGE = 760, 460, 60
 COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#b8860b", "#e7298a", "#666666")
 
@@ -45,31 +89,35 @@ class Row:
     """A model of the table.
 
     Attributes:
-        release: The model as it is published.
+        name: Its name.
+        purpose: What it is for.
+        accuracy: As published, in words.
+        score: Published AP on COCO val2017, of 100; not a number where there is none.
         millions: Parameters, millions.
-        spent: Time of a person, ms, or of an image where the model looks at whole images, by the runtime; empty where the
-            network was too large to be timed.
+        licence: Of the weights.
         whole: Whether it looks at whole images.
+        spent: Time of a person, ms, or of an image where the model looks at whole images, by the runtime; empty where the
+            network was not timed.
     """
 
-    release: Release
+    name: str
+    purpose: str
+    accuracy: str
+    score: float
     millions: float
-    spent: Mapping[str, float]
+    licence: str
     whole: bool
-
-    @property
-    def score(self) -> float:
-        """Published AP on COCO val2017, of 100."""
-        return 100 * self.release.scores[SCORE]
+    spent: Mapping[str, float]
 
     @property
     def line(self) -> str:
         """The row of the table."""
-        name, got = self.release.name, self.release.name in obtainable()
+        parts = obtainable().get(self.name, ())
+        direct = parts and all(part.url or part.member for part in parts)
+        got = "comes with poise" if self.name in OWN else "yes" if direct else "file by hand" if parts else ""
         unit = " (image)" if self.whole else ""
         times = " | ".join(f"{self.spent[one]:.0f}{unit}" if one in self.spent else "" for one in RUNTIMES)
-        licence = self.release.licence.partition(";")[0]
-        return f"| `{name}` | {self.score:.1f} | {self.millions:.1f} | {times} | {'yes' if got else ''} | {licence} |"
+        return f"| `{self.name}` | {self.purpose} | {self.accuracy} | {self.millions:.1f} | {times} | {got} | {self.licence} |"
 
     @property
     def milliseconds(self) -> float:
@@ -77,13 +125,57 @@ class Row:
         return self.spent.get(TORCH, float("inf"))
 
 
-def chosen() -> dict[str, Release]:
-    """One published model with a score on COCO for each network and size of view; of equal ones the first."""
-    found: dict[tuple[str, object], Release] = {}
-    for name, release in releases().items():
-        if SCORE in release.scores:
-            found.setdefault((network_name(name), view_size_of(name)), release)
-    return {release.name: release for release in found.values()}
+def measure_of(release: Release) -> str | None:
+    """The score of a release that the table shows; None where there is none."""
+    return next((name for name in MEASURES if name in release.scores), None)
+
+
+def chosen() -> list[str]:
+    """One published model for each network, size of view and measure, and those without a score.
+
+    Of equal ones that whose file can be had without a browser, then the first.
+    """
+    found: dict[tuple[str, object, str], str] = {}
+    for name, release in sorted(releases().items(), key=lambda item: item[1].url is None):
+        if (measure := measure_of(release)) is not None:
+            found.setdefault((network_name(name), view_size_of(name), measure), name)
+    return [*found.values(), *UNSCORED, *OWN]
+
+
+def made(name: str) -> Model:
+    """The model, with random weights unless it comes with poise."""
+    return load(name) if name in OWN else build(name)
+
+
+def size_of(name: str) -> tuple[int, int]:
+    """Size of the view (h, w) that a model is timed on."""
+    return load(name).codec.size if name in OWN else view_size_of(name)
+
+
+def cost_of(name: str) -> NetworkCost:
+    """Parameters and multiply-adds."""
+    return measure_network(load(name).network, size_of(name)) if name in OWN else model_costs([name])[name]
+
+
+def kind_of(model: Model) -> tuple[str, ...]:
+    """What networks of one kind share: the types of the model and of its parts."""
+    parts = (getattr(model.network, part, model.network) for part in ("backbone", "head"))
+    return (type(model).__name__, *(type(part).__name__ for part in parts))
+
+
+def groups(costs: Mapping[str, NetworkCost], kinds: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """For each model the one that is timed for it, itself or one of the same kind and cost."""
+    first: dict[str, str] = {}
+    for name, cost in costs.items():
+        near = (one for one in dict.fromkeys(first.values()) if kinds[one] == kinds[name] and alike(costs[one], cost))
+        first[name] = next(near, name)
+    return first
+
+
+def alike(one: NetworkCost, other: NetworkCost) -> bool:
+    """Whether two networks of one kind cost the same."""
+    pairs = ((one.parameters, other.parameters), (one.multiply_adds, other.multiply_adds))
+    return all(abs(a / b - 1) <= ALIKE for a, b in pairs)
 
 
 def ways(model: Model, view: torch.Tensor) -> dict[str, Callable[[], object]]:
@@ -94,7 +186,6 @@ def ways(model: Model, view: torch.Tensor) -> dict[str, Callable[[], object]]:
     for engine in (one for one in ENGINES if one.suffix and one.installed):
         try:
             run = engine.start(engine.convert(flat, [view], [(0,)]), threads=1, device="cpu", bf16=False)
-            run([view])
         except Exception as error:  # whatever a runtime says of a network that it cannot run
             print(f"{model.card.name}: not in {engine.label} ({str(error)[:100]})", flush=True)
             continue
@@ -102,64 +193,104 @@ def ways(model: Model, view: torch.Tensor) -> dict[str, Callable[[], object]]:
     return found
 
 
-def milliseconds(model: Model, size: tuple[int, int], *, runs: int) -> dict[str, float]:
-    """The median time of one view in each runtime."""
-    each: dict[str, list[float]] = {}
+def milliseconds(name: str) -> dict[str, float]:
+    """The median time of one view in each runtime, behind a run that warms up."""
+    torch.set_num_threads(1)
+    found: dict[str, float] = {}
     with torch.inference_mode():
-        for name, way in ways(model, torch.rand(1, 3, *size)).items():
-            for number in range(runs + 1):
+        for runtime, way in ways(made(name), torch.rand(1, 3, *size_of(name))).items():
+            way()
+            times: list[float] = []
+            while len(times) < MOST and sum(times) < SECONDS:
                 begin = time.process_time()
                 way()
-                if number:
-                    each.setdefault(name, []).append(time.process_time() - begin)
-    return {name: 1000 * statistics.median(times) for name, times in each.items()}
+                times.append(time.process_time() - begin)
+            found[runtime] = 1000 * statistics.median(times)
+    return found
 
 
-def measured(runs: int, *, largest: float, only: Sequence[str]) -> list[Row]:
-    """All rows, the fastest first.
+def timed(names: Sequence[str], *, jobs: int, minutes: float) -> dict[str, dict[str, float]]:
+    """The times of networks, as many as fit.
 
     Args:
-        runs: Runs of each.
-        largest: Models of more multiply-adds have no times, G.
-        only: Models; all of `chosen` where there are none.
+        names: Models, the cheapest first.
+        jobs: Processes, of one thread each.
+        minutes: They may take in all.
     """
-    rows, every = [], chosen()
-    if only:
-        every = {name: releases()[name] for name in only}
-    costs = model_costs(every)
-    for name, release in every.items():
-        timed = costs[name].multiply_adds <= largest * 1e9
-        model = build(name) if timed else unbuilt(name)
-        spent = milliseconds(model, view_size_of(name), runs=runs) if timed else {}
-        rows.append(Row(release, costs[name].parameters / 1e6, spent, not getattr(model, "takes_boxes", True)))
-        print(rows[-1].line, flush=True)
-    return sorted(rows, key=lambda row: (row.milliseconds, row.millions))
+    end, found = time.monotonic() + 60 * minutes, {}
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        waiting = {name: pool.apply_async(milliseconds, (name,)) for name in names}
+        for name, answer in waiting.items():
+            try:
+                found[name] = answer.get(max(end - time.monotonic(), 0.0))
+            except multiprocessing.TimeoutError:
+                print(f"{name}: not timed, the {minutes:g} minutes are over", flush=True)
+                continue
+            print(name, {runtime: round(spent, 1) for runtime, spent in found[name].items()}, flush=True)
+        pool.terminate()
+    return found
+
+
+def measured(every: Sequence[str], *, largest: float, jobs: int, minutes: float) -> list[Row]:
+    """All rows by what they are for, the fastest of each first.
+
+    Args:
+        every: Models.
+        largest: Networks of more multiply-adds are not timed, G.
+        jobs: Processes.
+        minutes: As of `timed`.
+    """
+    kinds = {name: kind_of(load(name) if name in OWN else unbuilt(name)) for name in every}
+    costs = {name: cost_of(name) for name in every}
+    first = groups(costs, kinds)
+    wanted = [one for one in dict.fromkeys(first.values()) if costs[one].multiply_adds <= largest * 1e9]
+    wanted.sort(key=lambda one: costs[one].multiply_adds)
+    spent = timed(wanted, jobs=jobs, minutes=minutes)
+    rows = [row(name, costs[name], spent.get(first[name], {})) for name in every]
+    order = list(dict.fromkeys([purpose for purpose, _ in MEASURES.values()] + list(UNSCORED.values())))
+    return sorted(rows, key=lambda one: (order.index(one.purpose), one.milliseconds, one.millions))
+
+
+def row(name: str, cost: NetworkCost, spent: Mapping[str, float]) -> Row:
+    """The row of a model."""
+    model = load(name) if name in OWN else unbuilt(name)
+    whole = not getattr(model, "takes_boxes", False)
+    millions = cost.parameters / 1e6
+    if name in OWN:
+        return Row(name, "people", OWN[name], math.nan, millions, model.card.licence, whole, spent)
+    release = releases()[name]
+    licence, measure = release.licence.partition(";")[0], measure_of(release)
+    if measure is None:
+        return Row(name, UNSCORED[name], "none published", math.nan, millions, licence, whole, spent)
+    purpose, words = MEASURES[measure]
+    value = release.scores[measure]
+    text = f"{value:.4f}" if "NME" in words else f"{100 * value:.1f}"
+    return Row(name, purpose, f"{text} {words}", 100 * value if measure == SCORE else math.nan, millions, licence, whole, spent)
 
 
 def table(rows: Sequence[Row]) -> str:
     """The table as Markdown."""
     times = (f"ms, {runtime}" for runtime in RUNTIMES)
-    heads = ("model", "AP, COCO val2017", "parameters, M", *times, "`poise get`", "licence")
+    heads = ("model", "for", "accuracy, as published", "parameters, M", *times, "`poise get`", "licence")
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *(row.line for row in rows)]
     return "\n".join(lines)
 
 
 def plot(rows: Sequence[Row]) -> str:
     """AP over time, logarithmic, as SVG; the best of each time have their names."""
-    from math import log10
-
-    low, high = (log10(bound(row.milliseconds for row in rows)) for bound in (min, max))
+    rows = [row for row in rows if row.score > 0 and row.spent and not row.whole]
+    low, high = (math.log10(bound(row.milliseconds for row in rows)) for bound in (min, max))
     bottom, top = min(row.score for row in rows) - 1, max(row.score for row in rows) + 1
     families = sorted({_family(row) for row in rows})
 
     def place(row: Row) -> tuple[float, float]:
-        x = EDGE + (log10(row.milliseconds) - low) / (high - low or 1) * (WIDTH - 3 * EDGE)
+        x = EDGE + (math.log10(row.milliseconds) - low) / (high - low or 1) * (WIDTH - 3 * EDGE)
         return x, HEIGHT - EDGE - (row.score - bottom) / (top - bottom) * (HEIGHT - 2 * EDGE)
 
     parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>']
     for tick in (5, 10, 20, 50, 100, 200, 500, 1000, 2000):
         if 10**low <= tick <= 10**high:
-            x = EDGE + (log10(tick) - low) / (high - low or 1) * (WIDTH - 3 * EDGE)
+            x = EDGE + (math.log10(tick) - low) / (high - low or 1) * (WIDTH - 3 * EDGE)
             parts.append(f'<line x1="{x:.0f}" x2="{x:.0f}" y1="{EDGE}" y2="{HEIGHT - EDGE}" stroke="#ddd"/>')
             parts.append(f'<text x="{x:.0f}" y="{HEIGHT - EDGE + 18}" text-anchor="middle">{tick}</text>')
     for tick in range(round(bottom), round(top) + 1, 5):
@@ -172,7 +303,7 @@ def plot(rows: Sequence[Row]) -> str:
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
         if row.score > best:
             best = row.score
-            parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}">{html.escape(network_name(row.release.name))}</text>')
+            parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}">{html.escape(network_name(row.name))}</text>')
     parts.append(
         f'<text x="{WIDTH / 2 - EDGE / 2}" y="{HEIGHT - 12}" text-anchor="middle">ms for one person, one thread</text>'
     )
@@ -183,11 +314,11 @@ def plot(rows: Sequence[Row]) -> str:
 
 
 def _family(row: Row) -> str:
-    return row.release.name.partition("_")[0]
+    return row.name.partition("_")[0]
 
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
-    """Put table and plot into the page; the plot is of models for one person."""
+    """Put table and plot into the page; the plot is of models for one person, of COCO's keypoints."""
     page = folder / "which-model.md"
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
@@ -195,20 +326,18 @@ def write(folder: Path, rows: Sequence[Row]) -> None:
     page.write_text(
         f"{before}{BEGIN}\n\nMeasured on {machine}.\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8"
     )
-    (folder / "pictures" / "which_model.svg").write_text(
-        plot([row for row in rows if row.spent and not row.whole]), encoding="utf-8"
-    )
+    (folder / "pictures" / "which_model.svg").write_text(plot(rows), encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--largest", type=float, default=60.0, help="multiply-adds of the largest network that is timed, G")
-    parser.add_argument("--only", nargs="+", default=(), help="models in place of one for each network and size")
+    parser.add_argument("--largest", type=float, default=70.0, help="multiply-adds of the largest network that is timed, G")
+    parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each; no more than there are cores")
+    parser.add_argument("--minutes", type=float, default=7.0, help="time that the timing may take")
+    parser.add_argument("--only", nargs="+", default=(), help="models in place of all")
     parser.add_argument("--write", type=Path, help="folder of the docs")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = measured(given.runs, largest=given.largest, only=given.only)
+    rows = measured(given.only or chosen(), largest=given.largest, jobs=given.jobs, minutes=given.minutes)
     print(table(rows))
     if given.write is not None:
         write(given.write, rows)

@@ -82,12 +82,6 @@ def repeated_multiply_adds(golden: Replay) -> int:
     return sum(math.prod((golden.keys or {})[f"{name}.weight"]) * math.prod(shape[2:]) for name, _, shape, *_ in again)
 
 
-def split(answers: list[torch.Tensor], model) -> list[torch.Tensor]:
-    """The vectors of each axis by themselves, where the network has vectors."""
-    vectors = getattr(getattr(model, "codec", None), "vectors", ())
-    return [part for answer in answers for part in (answer.split(vectors, dim=-1) if vectors else (answer,))]
-
-
 def in_layers(network: torch.nn.Module, size: tuple[int, int]) -> int:
     """Multiply-adds of convolutions and linear layers alone, without the products of attention, for a view of `size`."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -102,7 +96,7 @@ def test_a_network_with_official_weights_gives_the_official_answer(golden_file: 
     golden = Replay(golden_file)
     model = import_release(golden.name, golden.weights(golden.keys or own_keys(golden.name)))
     with torch.no_grad():
-        answers = split(flat(model.network(*golden.inputs())), model)
+        answers = flat(model.network(*golden.inputs()))
     errors = golden.errors(answers)
     assert max(errors) <= golden.tolerance, f"{golden.stem} is off by {max(errors):.1e} of absmax"
 

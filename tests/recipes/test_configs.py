@@ -9,6 +9,7 @@ from poise.cli._config import command_of_file
 from poise.errors import InputError, ReadError
 from poise.recipes.config_command import command_of
 from poise.recipes.config_values import plain
+from poise.zoo.find import family_of
 
 HRNET = """\
 AUTO_RESUME: true
@@ -95,6 +96,45 @@ raise SystemExit('this must not be run')
 """
 
 BASE = "default_scope = 'mmpose'\ntrain_cfg = dict(max_epochs=1, by_epoch=True)\n"
+
+
+OF_TODAY = """\
+max_epochs = 420
+base_lr = 4e-3
+train_cfg = dict(max_epochs=max_epochs)
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=base_lr * 2, weight_decay=0.05), paramwise_cfg=dict(norm_decay_mult=0))
+param_scheduler = [dict(type='LinearLR', by_epoch=False, begin=0, end=1000),
+                   dict(type='CosineAnnealingLR', begin=max_epochs // 2, T_max=max_epochs // 2)]
+auto_scale_lr = dict(base_batch_size=1024)
+codec = dict(type='SimCCLabel', input_size=(256, 256), sigma=(5.66, 5.66), simcc_split_ratio=2.0)
+model = dict(backbone=dict(_scope_='mmdet', type='CSPNeXt', deepen_factor=0.67, widen_factor=0.75,
+                           init_cfg=dict(checkpoint='https://download.example/mae'
+                                         '_base.pth')),
+             head=dict(type='RTMCCHead', out_channels=17, decoder=codec))
+dataset_type = 'AP10KDataset'
+data_root = 'data/'
+train_dataloader = dict(batch_size=64, dataset=dict(type=dataset_type, data_root=data_root, ann_file='train.json'))
+val_evaluator = dict(ann_file=data_root + 'val.json')
+custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002)]
+"""
+CSPNEXT = "type='CSPNeXt', deepen_factor=0.67, widen_factor=0.75"
+MAPS = ("SimCCLabel", "UDPHeatmap"), ("sigma=(5.66, 5.66)", "sigma=2"), ("RTMCCHead", "HeatmapHead")
+KINDS = {
+    "rtmpose_m_ap10k17_256x256": (),
+    "rtmpose_m_crowdpose14_256x256": (("AP10K", "CrowdPose"),),
+    "rtmpose_m_face68_256x256": (("AP10K", "CocoWholeBodyFace"),),
+    "rtmpose_m_coco_256x256": (("AP10KDataset", "MyOwn"),),
+    "rtmw_m_wholebody133_256x256": (("RTMCCHead", "RTMWHead"), ("AP10K", "CocoWholeBody")),
+    "hrnet_w48_ap10k17_256x256": ((CSPNEXT, "type='HRNet', extra=dict(stage2=dict(num_channels=(48, 96)))"), *MAPS),
+    "poseresnet_50_ap10k17_256x256": ((CSPNEXT, "type='ResNet', depth=50"), *MAPS),
+    "vitpose_b_ap10k17_256x256": ((CSPNEXT, "type='mmpretrain.VisionTransformer', arch='base'"), *MAPS),
+    "vitpose_s_simple_coco_256x256": (
+        (CSPNEXT, "type='mmcls.VisionTransformer', arch={'embed_dims': 384}"),
+        ("out_channels=17", "deconv_out_channels=[]"),
+        ("AP10K", "Coco"),
+        *MAPS,
+    ),
+}
 
 
 def written(folder, text, name):
@@ -230,9 +270,34 @@ def test_mmpose_s_file_is_read_by_its_data_and_its_code_is_not_run(tmp_path):
     assert any(line.startswith("base.py:1: default_scope mmpose: not taken") for line in said)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_mmpose_s_files_of_every_network_become_commands_that_poise_has(tmp_path, name):
+    text = OF_TODAY
+    for old, new in KINDS[name]:
+        assert old in text
+        text = text.replace(old, new)
+    reading = command_of(written(tmp_path, text, "a.py"))
+    found = flags(reading.words)
+    assert {flag: found[flag] for flag in ("--model", "--rate", "--epochs", "--average", "--warmup")} == {
+        "--model": name, "--rate": "0.00025", "--epochs": "420", "--average": "0.9998", "--warmup": "1000"
+    }  # fmt: skip
+    assert ("--pretrained" in found) != name.startswith("vitpose")
+    says = list(reading.lines())
+    assert name.startswith("vitpose") == any("give --backbone-weights mae_base.pth" in line for line in says)
+    assert any("param_scheduler.1.begin 210" in line for line in says)
+    assert any("val_evaluator.ann_file data/val.json" in line for line in says)
+    train.RecipeCommand.outlined(*reading.words[:1], reading.words[1:]).parse(reading.words[1:], program="poise train finetune")
+    assert isinstance(family_of(name).match(name), dict)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
+        ("a.py", OF_TODAY.replace(CSPNEXT, "type='ResNetV1d', depth=50"), "model.backbone.type is 'ResNetV1d'"),
+        ("a.py", OF_TODAY.replace("RTMCCHead", "RTMOHead"), r"a.py:13: model.head.type is 'RTMOHead'; .* one person at a time"),
+        ("a.py", OF_TODAY.replace("0.67", "0.5"), r"deepen_factor and widen_factor are 0.5 and 0.75"),
+        ("a.py", OF_TODAY.replace(CSPNEXT, "type='VisionTransformer', arch='giant'"), r"arch is 'giant'; ViTPose's are"),
+        ("a.py", OF_TODAY.replace("max_epochs = 420", "max_epochs = 'many'"), r"a.py:1: train_cfg.max_epochs is 'many'"),
         ("a.txt", "x", "takes a .yaml of the papers' code or a .py of MMPose"),
         ("a.yaml", "a: [1", "is not valid YAML"),
         ("a.yaml", "- 1", "holds no names with values"),

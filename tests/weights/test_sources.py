@@ -22,6 +22,7 @@ DATA = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(DATA).hexdigest()
 MODES = {
     "good": (1.0, '"v1"'),
+    "other": (1.0, '"v1"'),  # another file
     "cut": (0.4, '"v1"'),  # each answer ends after four tenths of what was asked for
     "none": (0.0, '"v1"'),
     "weak": (0.4, 'W/"v1"'),
@@ -46,7 +47,7 @@ class Server(BaseHTTPRequestHandler):
         tag = tag and tag.replace('"v1"', self.version)
         goes_on = asks is not None and self.headers.get("If-Range") == tag
         begin = int(asks.removeprefix("bytes=").rstrip("-")) if goes_on else 0
-        rest = DATA[begin:]
+        rest = (DATA[::-1] if kind == "other" else DATA)[begin:]
         self.send_response(206 if goes_on else 200)
         if goes_on:
             self.send_header("Content-Range", f"bytes {begin}-{len(DATA) - 1}/{len(DATA)}")
@@ -146,6 +147,17 @@ def test_a_source_that_is_down_is_told_and_the_next_is_tried(release, asked, tmp
     assert len(said) == 2
     assert "gone.pth cannot be downloaded (HTTP Error 404" in said[0]
     assert all(text.endswith("; the next source is tried") and "in a browser" not in text for text in said)
+
+
+def test_a_source_with_another_file_is_told_and_the_next_is_tried_but_the_last_is_refused(release, asked, tmp_path):
+    said = []
+    assert fetch(release("other", "good"), tmp_path, say=said.append).read_bytes() == DATA
+    assert len(said) == 1
+    assert "other.pth gives another file (its sha256 is " in said[0]
+    (tmp_path / "model.pth").unlink()
+    with pytest.raises(CheckpointError, match="not the published"):
+        fetch(release("gone", "other"), tmp_path)
+    assert names(tmp_path) == ["model.pth.sha256"]
 
 
 def test_where_all_sources_fail_one_sentence_says_why_and_what_to_do(release, tmp_path):

@@ -14,6 +14,8 @@ from poise.transforms.person_crop import PersonCrop
 from poise.weights.checkpoint import read_checkpoint
 from poise.weights.model_file import load, save
 from poise.zoo import build, import_release
+from poise.zoo import mmpose as mmpose_files
+from poise.zoo.find import releases
 from poise.zoo.importing import import_checkpoint, official_state
 
 NAME = "poseresnet_18_coco_64x64"
@@ -259,6 +261,18 @@ def mmpose(state, head):
     parts = ("deconv_layers.", "final_layer.")
     named = {(head if key.startswith(parts) else "backbone.") + key: value for key, value in state.items()}
     return {"meta": {"mmpose_version": "0.29.0", "epoch": 210, "config": "model = dict(type='TopDown')"}, "state_dict": named}
+
+
+def test_mmposes_releases_are_there_by_name_for_any_keypoints_with_address_terms_and_score():
+    families = ("hrnet_w", "poseresnet_", "darkpose_", "udp_")
+    rows = [row for row in releases().values() if row.page == mmpose_files.PAGE and row.name.startswith(families)]
+    assert len(rows) == 92
+    assert all(row.url and row.sha256 and row.sha256 in row.file and "Apache-2.0" in row.licence for row in rows)
+    assert len({row.url for row in rows}) == len(rows)
+    name = "poseresnet_50_fly32_192x192"
+    found = import_release(name, mmpose(official_state(build(name), name), "keypoint_head."))
+    assert (found.card.licence, found.preprocess.channels, len(found.skeleton)) == (mmpose_files.LICENCE, "rgb", 32)
+    assert found.card.scores == {"vinegar-fly/PCK@0.2": 0.996}
 
 
 @pytest.mark.parametrize("head", ["keypoint_head.", "head."])

@@ -35,6 +35,8 @@ NAMES = {
     "rtmpose_m_ap10k": ("ap10k17", (256, 256)),
     "rtmpose_m_mpii": ("mpii16", (256, 256)),
     "rtmpose_m_crowdpose": ("crowdpose14", (256, 192)),
+    "rtmpose_s_quadruped39": ("superanimalquadruped39", (256, 256)),
+    "rtmpose_x_body7_384x288": ("coco17", (384, 288)),
     "dwpose_l_384x288": ("wholebody133", (384, 288)),
     "rtmw_l": ("wholebody133", (256, 192)),
     "rtmw_x_384x288": ("wholebody133", (384, 288)),
@@ -61,8 +63,10 @@ def test_the_face_counts_half_in_the_whole_bodys_loss_of_rtmw_alone():
 
 
 def test_every_published_file_has_its_address_its_first_digits_and_its_terms():
-    rows = [r for r in releases().values() if r.name.startswith(("rtmpose_", "dwpose_", "rtmw_"))]
+    every = [r for r in releases().values() if r.name.startswith(("rtmpose_", "dwpose_", "rtmw_"))]
+    rows = [row for row in every if row.file.endswith(".pth")]
     assert len(rows) == 53
+    assert [row.file for row in every if row not in rows] == ["superanimal_quadruped_rtmpose_s.pt", "rtmpose-x_simcc-body7.pt"]
     without = [row.name for row in rows if row.sha256 is None]
     assert sorted(without) == ["rtmw_l", "rtmw_l_384x288", "rtmw_m"]  # their files' names hold none
     for row in rows:
@@ -85,6 +89,25 @@ def test_a_checkpoint_of_openmmlab_is_taken_under_its_own_names(name, tmp_path):
     assert "official checkpoint" in found.description
     again = official_state(load(save(found.model, tmp_path / "model.safetensors")), name)
     assert all(torch.equal(again[key], value) for key, value in state.items())
+
+
+def test_a_file_of_deeplabcut_is_the_same_network_under_other_names_and_shows_the_box_alone():
+    name = "rtmpose_s_quadruped39"
+    own = official_state(zoo.build(name), name)
+    given = {key.replace(".bn.", ".norm.").replace("head.", "heads.bodypart.", 1): value for key, value in own.items()}
+    assert given.keys() != own.keys()
+    found = import_checkpoint(name, {"model": given, "metadata": {"epoch": 200}}).model
+    assert all(torch.equal(value, own[key]) for key, value in official_state(found, name).items())
+    assert (found.preprocess.padding, zoo.build("rtmpose_t_coco_64x64").preprocess.padding) == (1.0, 1.25)
+
+
+def test_a_network_answers_vectors_one_by_one_and_its_model_both_in_one():
+    torch.manual_seed(0)
+    model, views = zoo.build("rtmpose_t_coco_64x96").eval(), torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        x, y = model.network(views)
+        assert torch.equal(model(views), torch.cat((x, y), dim=-1))
+    assert (x.shape, y.shape) == ((2, 17, 192), (2, 17, 128))
 
 
 def test_another_keypoint_type_than_bins_takes_maps_of_stride_4_from_the_same_backbone():

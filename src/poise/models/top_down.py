@@ -38,7 +38,8 @@ MIN_KEYPOINTS = 3
 class TopDown(DenseModel):
     """Network, codec, preprocessing and skeleton of a top-down model.
 
-    The network answers normalised views (b 3 h w) with what the codec reads; or with a list, of which the codec reads the last.
+    The network answers normalised views (b 3 h w) with what the codec reads; or with a list, of which the codec reads the last,
+    or where these are its vectors, all.
     """
 
     kind = "top-down"
@@ -63,8 +64,10 @@ class TopDown(DenseModel):
         return self.listed(self.network(images))
 
     def listed(self, answer: Any) -> list[Float[Tensor, "b ..."]]:
-        """What the network answered, a tensor or a list, as a list in float32."""
-        return [part.float() for part in ([answer] if isinstance(answer, Tensor) else answer)]
+        """What the network answered, a tensor or a list, as a list in float32; a codec's vectors as one output."""
+        parts = [part.float() for part in ([answer] if isinstance(answer, Tensor) else answer)]
+        apart = len(parts) > 1 and tuple(part.shape[-1] for part in parts) == self.codec.vectors
+        return [torch.cat(parts, dim=-1)] if apart else parts
 
     def merged(self, straight: Float[Tensor, "b ..."], mirrored: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         """The mean of an output and of the unflipped one of the mirrored views."""

@@ -30,9 +30,13 @@ class Readout(nn.Module):
 
     def forward(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k n"]:
         """The concatenated vectors of each keypoint."""
+        return torch.cat(self.each(maps), dim=2)
+
+    def each(self, maps: Float[Tensor, "b k h w"]) -> list[Float[Tensor, "b k _"]]:
+        """The vectors of each keypoint: all first ones, all second ones."""
         check_cells(maps, self.cells, "the readout of vectors")
         flat = maps.flatten(2)
-        return torch.cat([layer(flat) for layer in self.vectors], dim=2)
+        return [layer(flat) for layer in self.vectors]
 
 
 Feature: TypeAlias = Float[Tensor, "b _ _ _"]
@@ -73,7 +77,8 @@ class Head(nn.Module, ABC):
 
     Attributes:
         takes: Names of layers whose input channels are the codec's, in a head that reads its own earlier outputs.
-        makes_vectors: Whether it makes the vectors of a codec that decodes vectors itself, so that no readout follows it.
+        makes_vectors: Whether it makes the vectors of a codec that decodes vectors itself, so that no readout follows it. Then
+            it answers a list of them, one for each of the codec's `vectors`.
     """
 
     takes: tuple[str, ...] = ()
@@ -83,7 +88,8 @@ class Head(nn.Module, ABC):
     def forward(self, features: list[Feature]) -> Tensor | list[Tensor]:
         """The output that the codec decodes; or a list whose last output is decoded and whose others only enter the loss.
 
-        In evaluation a head may leave out the first outputs of its list.
+        Where it `makes_vectors`, all of the list is decoded together. In evaluation a head may leave out the first outputs of
+        its list.
         """
 
 
@@ -105,7 +111,7 @@ class Network(nn.Module):
         self.adaptation: nn.Module | None = None
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Tensor | list[Tensor]:
-        """The output that the codec decodes, for normalised views; or a list that ends with it."""
+        """The output that the codec decodes, for normalised views; or a list that ends with it, or of the codec's vectors."""
         return self.answer(self.adapted(self.backbone(images)))
 
     def adapted(self, features: list[Feature]) -> list[Feature]:
@@ -113,12 +119,12 @@ class Network(nn.Module):
         return features if self.adaptation is None else self.adaptation(features)
 
     def answer(self, features: list[Feature]) -> Feature | list[Feature | Float[Tensor, "b k n"]] | Float[Tensor, "b k n"]:
-        """The output that the codec decodes, for feature maps; or a list that ends with it."""
+        """The output that the codec decodes, for feature maps; or a list that ends with it, or of the codec's vectors."""
         output: Tensor | list[Tensor] = self.head(features)
         if self.readout is None:
             return output
-        vectors: Tensor = self.readout(output if isinstance(output, Tensor) else output[-1])
-        return vectors
+        vectors = self.readout.each(output if isinstance(output, Tensor) else output[-1])
+        return vectors if len(vectors) > 1 else vectors[0]
 
 
 def check_size(size: Size, multiple: int, what: str) -> None:

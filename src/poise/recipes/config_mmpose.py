@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from poise.errors import InputError
+from poise.errors import InputError, UnknownName
 from poise.recipes.config_values import Reading
+from poise.skeletons.registry import find
 
 CODECS = {
     "MSRAHeatmap": "Gaussian",
@@ -15,11 +16,25 @@ CODECS = {
 }
 """MMPose's codecs and ours."""
 
-DATA = {"CocoDataset": "coco", "MpiiDataset": "mpii", "AP10KDataset": "ap10k17", "CocoWholeBodyDataset": "wholebody133"}
-"""Types of data sets, and the word for their keypoints in names; others are told by --skeleton."""
+DATA = {
+    "CocoDataset": "coco",
+    "MpiiDataset": "mpii",
+    "CocoWholeBodyHandDataset": "hand21",
+    "CocoWholeBodyFaceDataset": "face68",
+}
+"""Types of data sets, and the word for their keypoints in names; other types are names of skeletons, or the file tells."""
+
+HEADS = ("HeatmapHead", "RTMCCHead", "RTMWHead", "SimCCHead", "RegressionHead", "IntegralRegressionHead")
+"""Heads of models that see one person at a time."""
+
+VIT = {384: "s", 768: "b", 1024: "l", 1280: "h", "small": "s", "base": "b", "large": "l", "huge": "h"}
+"""Width or word of a transformer, and the letter of its size."""
 
 CSPNEXT = {(0.167, 0.375): "t", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
 """Depth and width of CSPNeXt, and the letter of its size."""
+
+UNSTARTED = ("vitpose", "litehrnet", "mobilenetv2")
+"""Networks without weights for --pretrained."""
 
 ELSEWHERE = {
     "_base_ *": "the file that it stands on is not there",
@@ -35,6 +50,7 @@ ELSEWHERE = {
     "val_evaluator.*": "AP by COCO's protocol is measured",
     "model.test_cfg.*": "training validates without the flip test; afterwards poise evaluate --flip or --no-flip",
     "model.data_preprocessor.*": "the model's own colours",
+    "optim_wrapper.paramwise_cfg.*": "poise train rtmpose and vitpose have the rates of layers and decay as their releases do",
     "model.head.loss.*": "the codec's own loss is taken",
     "model.*": "the name of the network says it",
     "codec.*": "the codec of that name is taken",
@@ -60,16 +76,15 @@ def read_mmpose(reading: Reading) -> None:
     _codec(reading)
     _schedule(reading)
     _views(reading)
-    init = [key for key in reading.values if "init_cfg" in key and key.endswith("checkpoint")]
-    if init:
-        reading.flag(init, "--pretrained", note="ImageNet weights of torchvision or timm")
+    _start(reading, name)
     reading.leave({key: why for key, why in ELSEWHERE.items() if why})
 
 
 def _network(reading: Reading) -> str:
-    kind, at = reading.get("model.backbone.type"), "model.backbone"
+    kind, at = str(reading.get("model.backbone.type")).rpartition(".")[2], "model.backbone"
+    _check_head(reading)
     reading.say(f"{at}.type", f"the network {kind}")
-    if kind in ("ResNet", "ResNetV1d"):
+    if kind == "ResNet":
         depth = reading.get(f"{at}.depth", 50)
         reading.say(f"{at}.depth", f"depth {depth}")
         return f"poseresnet_{depth}"
@@ -82,22 +97,77 @@ def _network(reading: Reading) -> str:
     if kind == "LiteHRNet":
         deep = reading.get(f"{at}.extra.stages_spec.num_modules") == [3, 8, 3]
         return f"litehrnet_{30 if deep else 18}"
+    if kind == "VisionTransformer":
+        return _transformer(reading, at)
     if kind == "CSPNeXt":
-        factors = (reading.get(f"{at}.deepen_factor", 1.0), reading.get(f"{at}.widen_factor", 1.0))
-        for key in ("deepen_factor", "widen_factor"):
-            reading.say(f"{at}.{key}", f"RTMPose's size {CSPNEXT.get(factors)}")
-        if factors in CSPNEXT:
-            return f"rtmpose_{CSPNEXT[factors]}"
-    known = "ResNet, HRNet, MobileNetV2, LiteHRNet and CSPNeXt"
+        return _cspnext(reading, at)
+    known = "ResNet, HRNet, MobileNetV2, LiteHRNet, CSPNeXt and VisionTransformer"
     raise InputError(f"model.backbone.type is {kind!r}; {known} are known here")
 
 
+def _check_head(reading: Reading) -> None:
+    """Refuse models of whole images, whose backbones are the same."""
+    kind = reading.get("model.head.type")
+    if kind is not None and kind not in HEADS:
+        raise InputError(
+            f"{reading.values['model.head.type'].place}: model.head.type is {kind!r}; files of models that see one person at a "
+            f"time are read ({', '.join(HEADS)}); others by name: poise train finetune --model rtmo_m, dekr_w32_coco17_512x512"
+        )
+    reading.say("model.head.type", "the name of the network says it")
+
+
+def _cspnext(reading: Reading, at: str) -> str:
+    factors = (reading.get(f"{at}.deepen_factor", 1.0), reading.get(f"{at}.widen_factor", 1.0))
+    letter = CSPNEXT.get(factors)
+    if letter is None:
+        raise InputError(f"{at}.deepen_factor and widen_factor are {factors[0]} and {factors[1]}; known are {list(CSPNEXT)}")
+    family = "rtmw" if reading.get("model.head.type") == "RTMWHead" else "rtmpose"
+    for key in ("deepen_factor", "widen_factor"):
+        reading.say(f"{at}.{key}", f"the size {letter} of {family}")
+    return f"{family}_{letter}"
+
+
+def _transformer(reading: Reading, at: str) -> str:
+    wide = reading.get(f"{at}.arch", reading.get(f"{at}.arch.embed_dims", "base"))
+    letter = VIT.get(wide)
+    if letter is None:
+        raise InputError(f"{at}.arch is {wide!r}; ViTPose's are {', '.join(map(str, VIT))}")
+    for key in ("arch", "arch.embed_dims"):
+        reading.say(f"{at}.{key}", f"the size {letter} of ViTPose")
+    simple = reading.get("model.head.deconv_out_channels") == []
+    reading.say("model.head.deconv_out_channels", f"the {'simple' if simple else 'classic'} head")
+    return f"vitpose_{letter}{'_simple' if simple else ''}"
+
+
 def _keypoints(reading: Reading) -> str:
-    kind = next((reading.get(k) for k in ("dataset_type", "train_dataloader.dataset.type") if reading.get(k)), "CocoDataset")
-    for key in ("dataset_type", "train_dataloader.dataset.type", "val_dataloader.dataset.type"):
-        reading.say(key, f"keypoints of {DATA.get(str(kind), 'the file')}")
+    keys = ("dataset_type", "train_dataloader.dataset.type")
+    kind = next((str(reading.get(key)) for key in keys if reading.get(key)), "CocoDataset")
+    word = DATA.get(kind) or _skeleton(kind.removesuffix("Dataset"))
+    for key in (*keys, "val_dataloader.dataset.type"):
+        reading.say(key, f"keypoints of {word or 'the file'}")
     reading.say("model.head.out_channels", "as many as the keypoints")
-    return DATA.get(str(kind), "coco")
+    return word or "coco"
+
+
+def _skeleton(name: str) -> str | None:
+    """The skeleton of a data set; None where the file of labels tells."""
+    try:
+        return find(name).name
+    except UnknownName:
+        return None
+
+
+def _start(reading: Reading, network: str) -> None:
+    """Where the backbone's first weights come from."""
+    given = [key for key in reading.values if key.startswith("model.backbone") and key.endswith("init_cfg.checkpoint")]
+    if not given:
+        return
+    file = str(reading.get(given[0])).rpartition("/")[2]
+    if network.startswith(UNSTARTED):
+        for key in given:
+            reading.left[key] = f"download it and give --backbone-weights {file}"
+        return
+    reading.flag(given, "--pretrained", note="ImageNet weights of torchvision, timm or OpenMMLab")
 
 
 def _data(reading: Reading) -> None:
@@ -124,7 +194,7 @@ def _codec(reading: Reading) -> None:
         if kind is not None:
             reading.left["codec.type"] = "poise has no codec of that kind; the model's own is taken"
         return
-    if not (ours == "SimCC" and any("rtmpose" in word for word in reading.words)):
+    if not (ours == "SimCC" and any(word.startswith(("rtmpose", "rtmw")) for word in reading.words)):
         reading.flag("codec.type", "--codec", ours)
     else:
         reading.say("codec.type", "RTMPose's own")
@@ -150,10 +220,19 @@ def _schedule(reading: Reading) -> None:
         reading.flag("train_cfg.val_interval", "--val-every", int(every))
     if (clip := reading.number("optim_wrapper.clip_grad.max_norm")) is not None:
         reading.flag("optim_wrapper.clip_grad.max_norm", "--clip", clip)
-    if not any("momentum" in name and "hook" in name for name in reading.values):
-        reading.words += ["--average", "0"]
+    _average(reading)
     for number in sorted({name.split(".")[1] for name in reading.values if name.startswith("param_scheduler.")}):
         _step(reading, f"param_scheduler.{number}")
+
+
+def _average(reading: Reading) -> None:
+    """The moving average of the weights, which a hook of MMEngine says."""
+    hook = next((key for key in reading.values if reading.get(key) == "EMAHook" and key.endswith(".type")), None)
+    momentum = None if hook is None else reading.number(f"{hook.removesuffix('.type')}.momentum", 0.0002)
+    if hook is None or momentum is None:
+        reading.words += ["--average", "0"]
+        return
+    reading.flag([hook, f"{hook.removesuffix('.type')}.momentum"], "--average", str(round(1 - momentum, 7)))
 
 
 def _step(reading: Reading, at: str) -> None:

@@ -1,7 +1,8 @@
 """Reads configuration files without running anything: YAML of the papers' code, Python of MMPose by its syntax."""
 
 import ast
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ from poise.recipes.config_values import Value, Values
 
 MOST = 2**20
 """Bytes of a file."""
+
+OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
+"""What is computed of numbers of a file."""
 
 DEEPEST = 8
 """Files that may stand on one another by `_base_`."""
@@ -128,7 +138,7 @@ def _value(node: ast.expr, known: Mapping[str, Any], file: str) -> Any:
         return known[node.id]
     if isinstance(node, ast.Subscript):
         return _item(node, known, file)
-    return Value(_number(node), node.lineno, file)
+    return Value(_number(node, known), node.lineno, file)
 
 
 def _item(node: ast.Subscript, known: Mapping[str, Any], file: str) -> Any:
@@ -142,26 +152,27 @@ def _item(node: ast.Subscript, known: Mapping[str, Any], file: str) -> Any:
     return Value(Unknown(), node.lineno, file)
 
 
-def _number(node: ast.expr) -> Any:
-    """A constant, also with a sign, or a product of two; else unknown."""
+def _number(node: ast.expr, known: Mapping[str, Any]) -> Any:
+    """A constant or the value of a name, also with a sign; two of them added, multiplied and so on; else unknown."""
     if isinstance(node, ast.Constant):
         return node.value
+    if isinstance(node, ast.Name) and isinstance(known.get(node.id), Value):
+        return known[node.id].value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = _number(node.operand)
+        inner = _number(node.operand, known)
         return -inner if isinstance(inner, int | float) else Unknown()
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.Add | ast.Sub):
-        pair = _number(node.left), _number(node.right)
-        if all(isinstance(part, int | float) and abs(part) < 1e9 for part in pair):
-            return _computed(node.op, *pair)
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATIONS:
+        return _computed(node.op, _number(node.left, known), _number(node.right, known))
     return Unknown()
 
 
-def _computed(op: ast.operator, a: float, b: float) -> Any:
-    if isinstance(op, ast.Mult):
-        return a * b
-    if isinstance(op, ast.Div):
-        return a / b if b else Unknown()
-    return a + b if isinstance(op, ast.Add) else a - b
+def _computed(op: ast.operator, a: Any, b: Any) -> Any:
+    """The result for two numbers that are not large, or for two texts that are added."""
+    numbers = all(isinstance(part, int | float) and abs(part) < 1e9 for part in (a, b))
+    texts = isinstance(a, str) and isinstance(b, str) and isinstance(op, ast.Add)
+    if not (numbers or texts) or (isinstance(op, ast.Div | ast.FloorDiv) and not b):
+        return Unknown()
+    return OPERATIONS[type(op)](a, b)
 
 
 def _flat(name: str, part: Any) -> Iterator[tuple[str, Value]]:

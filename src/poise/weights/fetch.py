@@ -114,13 +114,15 @@ def _from_anywhere(release: Release, part: Part, by_hand: str, say: Say) -> None
     failed: list[str] = []
     sources = [url for url in (release.url, *release.mirrors) if url is not None]
     for number, url in enumerate(sources, start=1):
+        last = number == len(sources) and release.member is None
         try:
-            return _from_address(url, part, by_hand)
+            _from_address(url, part, by_hand)
+            return None if last else _refuse_other(release, part.path, url)
         except ReadError as error:
-            if number == len(sources) and release.member is None and not failed:
+            if last and not failed:
                 raise
             failed.append(str(error).removesuffix(by_hand).removesuffix("try again, or ").rstrip("; "))
-            if number < len(sources) or release.member is not None:
+            if not last:
                 say(f"{failed[-1]}; the next source is tried")
     if release.member is None:
         raise ReadError(f"{'; '.join(failed)}; {by_hand}")
@@ -128,6 +130,17 @@ def _from_anywhere(release: Release, part: Part, by_hand: str, say: Say) -> None
         _take_out(release.member, part.path)
     except ReadError as error:
         raise ReadError(f"{'; '.join([*failed, str(error)])}; {by_hand}") from error
+
+
+def _refuse_other(release: Release, path: Path, url: str) -> None:
+    """Remove a file that is not the published one, such as the page of a host that wants a login.
+
+    Raises:
+        ReadError: It is another.
+    """
+    if release.sha256 is not None and not (found := sha256_of(path)).startswith(release.sha256):
+        path.unlink()
+        raise ReadError(f"{url} gives another file (its sha256 is {found}, not the published {release.sha256})")
 
 
 def _from_address(url: str, part: Part, by_hand: str) -> None:

@@ -7,10 +7,11 @@ from poise.models.top_down import TopDown
 from poise.structures import Preprocess
 from poise.weights.release import Release
 from poise.zoo.assemble import STRIDE, heatmap_preprocess, preprocess_for, requested_codec
-from poise.zoo.family import BuildRequest, Family
+from poise.zoo.family import DATA, BuildRequest, Family
 from poise.zoo.hourglass import KEYS, hourglass
 from poise.zoo.hrnet import hrnet
 from poise.zoo.imagenet import refuse_pretrained
+from poise.zoo.official_files import official
 from poise.zoo.simple_baselines import poseresnet
 
 PAGE = "https://github.com/ilovepose/DarkPose"
@@ -78,10 +79,10 @@ def _release(network: str, data: str, shape: str, **scores: float) -> Release:
 
 FAMILY = Family(
     paper="DARK (arXiv 1910.06278)",
-    form="darkpose_{hrnet_{w32,w48},hourglass{4,8},poseresnet_{50,101,152}}_{coco,mpii}_HEIGHTxWIDTH",
+    form="darkpose_{hrnet_{w32,w48},hourglass{4,8},poseresnet_{50,101,152}}_{coco,mpii,SKELETON}_HEIGHTxWIDTH",
     pattern=(
         r"darkpose_(?:hrnet_w(?P<width>\d+)|hourglass(?P<stacks>\d+)|poseresnet_(?P<depth>\d+))"
-        r"_(?P<data>coco|mpii)_(?P<size>\d+x\d+)"
+        rf"_{DATA}_(?P<size>\d+x\d+)"
     ),
     build=build,
     networks={},
@@ -98,6 +99,7 @@ FAMILY = Family(
         _release("hrnet_w48", "coco", "128x96", AP=0.719),
         _release("hrnet_w48", "coco", "384x288", AP=0.768),
         _release("hrnet_w32", "mpii", "256x256", half=0.906, tenth=0.420),
+        *official("darkpose_"),
     ),
     keys=(
         ("deconv_layers.", "head.layers."),

@@ -12,7 +12,7 @@ from poise.zoo.find import build, family_of, names
 MAX_OTHER_SHAPES = 0.1
 """Share of weights that may have another shape: those of the layers for keypoints."""
 
-DATA = "aic_coco|coco|mpii|humanart|crowdpose|halpe26|wholebody|face68|face106|lapa|wflw|hand21|hand5|ap10k"
+DATA = "aic_coco|body7_crowdpose|body7|coco|mpii|humanart|crowdpose|halpe|wholebody|face|lapa|wflw|hand|ap10k|quadruped"
 """Words for data sets in names."""
 
 FEW_NAMES = 5
@@ -76,4 +76,4 @@ def network_name(name: str) -> str:
     >>> network_name("hrnet_w32_coco_256x192"), network_name("litehrnet_18_hand21_256x256")
     ('hrnet_w32', 'litehrnet_18')
     """
-    return re.sub(rf"_[a-z]+\d+(?=_\d+x\d+$)|_({DATA})(?=_|$)|_(16|17|18)j|_\d+x\d+$", "", name)
+    return re.sub(rf"_[a-z]+\d+(?=_\d+x\d+$)|_({DATA})\d*(?=_|$)|_(16|17|18)j|_\d+x\d+$", "", name)

@@ -20,8 +20,9 @@ from poise.zoo.assemble import (
     preprocess_for,
     requested_codec,
 )
-from poise.zoo.family import BuildRequest, Family
+from poise.zoo.family import DATA, BuildRequest, Family
 from poise.zoo.imagenet import start_hrnet
+from poise.zoo.official_files import official
 
 PAGE = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
 FOLDER = "https://drive.google.com/drive/folders/1hOTihvbyIxsm5ygDpbUuJ7O_tzv4oXjC"
@@ -103,8 +104,8 @@ def _release(width: int, data: str, shape: str, **scores: float) -> Release:
 
 FAMILY = Family(
     paper="HRNet (arXiv 1902.09212)",
-    form="hrnet_{w32,w48}_{coco,mpii}_HEIGHTxWIDTH",
-    pattern=r"hrnet_w(?P<width>\d+)_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    form="hrnet_{w32,w48}_{coco,mpii,SKELETON}_HEIGHTxWIDTH",
+    pattern=rf"hrnet_w(?P<width>\d+)_{DATA}_(?P<size>\d+x\d+)",
     build=build,
     networks={"network": network},
     # README of the release: AP on COCO val2017 with boxes of a detector of person AP 56.4; PCKh on MPII val. Flip test.
@@ -115,6 +116,7 @@ FAMILY = Family(
         _release(48, "coco", "256x192", AP=0.751),
         _release(48, "coco", "384x288", AP=0.763),
         _release(48, "mpii", "256x256"),
+        *official("hrnet_w"),
     ),
     keys=(("final_layer.", "head.final."), ("", "backbone.")),
 )

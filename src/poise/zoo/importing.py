@@ -126,8 +126,13 @@ def _imported(name: str, content: Mapping[str, Any], *, codec: str | None, skele
         given = mmpose_keys.originals(weights)
         found = mmpose.build_for(name, given, codec=codec, skeleton=skeleton)
         _fill(found.model, name, given, words="MMPose checkpoint")
+        release = releases().get(name)
+        of_mmpose = release is not None and release.page == mmpose.PAGE and skeleton is None and codec is None
         found.model.card = replace(
-            found.model.card, licence=mmpose.LICENCE, scores={}, notes=f"imported from {found.description}"
+            found.model.card,
+            licence=mmpose.LICENCE,
+            scores=dict(release.scores) if of_mmpose and release is not None else {},
+            notes=f"imported from {found.description}",
         )
         return Imported(found.model, found.description)
     model = build(name, codec=codec, skeleton=skeleton)

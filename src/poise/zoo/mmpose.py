@@ -15,7 +15,9 @@ from poise.errors import CheckpointError, InputError
 from poise.models.base import Model, PoseModel, require_top_down
 from poise.skeletons import Skeleton
 from poise.zoo.find import build
+from poise.zoo.official_files import HOSTS
 
+PAGE = HOSTS["openmmlab"].page
 LAST = "final_layer.weight"
 RADIUS = 0.0546875
 LICENCE = (

@@ -55,6 +55,7 @@ HOSTS: Mapping[str, Host] = {
         "https://huggingface.co/facebook/sapiens-pose-bbox-detector",
         f"Apache-2.0 (code of RTMDet, whose file it is); {COCO_TERMS}",
     ),
+    "hub": Host("https://huggingface.co/", "https://huggingface.co", f"as the card on Hugging Face says; {COCO_TERMS}"),
     "deeplabcut": Host(
         "https://huggingface.co/",
         "https://www.mackenziemathislab.org/dlc-modelzoo",

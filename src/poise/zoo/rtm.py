@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from torch import Tensor
+
 from poise.codecs.simcc import SimCC
 from poise.dims import Size
 from poise.nn.backbones.cspnext import CSPNeXt
@@ -81,3 +83,14 @@ def start_cspnext(backbone: CSPNeXt, variant: str) -> None:
     file: Path = bring(url, what=f"CSPNeXt-{variant} (ImageNet)", instead=by_hand)
     state = {key.removeprefix("backbone."): value for key, value in unwrap(read_checkpoint(file)).items()}
     fill(backbone, state, f"OpenMMLab's CSPNeXt-{variant}")
+
+
+def of_deeplabcut(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """RTMPose's weights in a file of DeepLabCut 3 under OpenMMLab's names; others stay.
+
+    It calls the batch norms `norm`, and the head `heads.bodypart`.
+    """
+    head = "heads.bodypart."
+    if not any(key.startswith(head) for key in weights):
+        return dict(weights)
+    return {key.replace(head, "head.").replace(".norm.", ".bn."): value for key, value in weights.items()}

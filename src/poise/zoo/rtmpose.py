@@ -1,5 +1,6 @@
-"""RTMPose (Jiang et al.; arXiv 2303.07399), and the students of DWPose (arXiv 2307.15880), which are such networks."""
+"""RTMPose (arXiv 2303.07399), the students of DWPose (arXiv 2307.15880), and DeepLabCut's RTMPose, which are such networks."""
 
+from dataclasses import replace
 from typing import cast
 
 from poise.codecs.base import InstanceCodec
@@ -12,12 +13,13 @@ from poise.nn.base import Head, Network, check_size
 from poise.nn.heads.heatmap import DeconvHead
 from poise.nn.heads.rtmcc import RTMCCHead
 from poise.skeletons import COCO17, Skeleton
+from poise.skeletons.superanimal import QUADRUPED39
 from poise.structures import Architecture, Preprocess
 from poise.zoo.assemble import STRIDE as MAP_STRIDE
 from poise.zoo.assemble import assemble, check_codec, preprocess_for, requested_codec
 from poise.zoo.family import BuildRequest, Family
 from poise.zoo.official_files import official
-from poise.zoo.rtm import FACTORS, STRIDE, rtm_codec, rtm_preprocess, start_cspnext
+from poise.zoo.rtm import FACTORS, STRIDE, of_deeplabcut, rtm_codec, rtm_preprocess, start_cspnext
 
 
 def network(variant: str, channels: int, *, cells: Size | None = None, vectors: tuple[int, ...] = ()) -> Network:
@@ -83,11 +85,13 @@ def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `rtmpose_m`, `rtmpose_l_wholebody_384x288` or `dwpose_l`."""
     request = request.completed(data="wholebody133" if request.parts["student"] else "")
     own = request.codec in (None, SimCC.__name__)
+    of_animals = own and request.skeleton is None and request.keypoints == QUADRUPED39
     return rtmpose(
         request.parts["variant"],
         skeleton=request.keypoints,
         size=request.size,
         codec=rtm_codec(request.size, request.keypoints) if own else requested_codec(request),
+        preprocess=replace(rtm_preprocess(), padding=1.0) if of_animals else None,  # DeepLabCut shows the box alone
         pretrained=request.pretrained,
         name=request.name,
     )
@@ -107,4 +111,5 @@ FAMILY = Family(
         ("head.", "head."),
         ("backbone.", "backbone."),
     ),
+    rename=lambda _, weights: of_deeplabcut(weights),
 )

@@ -22,8 +22,9 @@ from poise.zoo.assemble import (
     preprocess_for,
     requested_codec,
 )
-from poise.zoo.family import BuildRequest, Family
+from poise.zoo.family import DATA, BuildRequest, Family
 from poise.zoo.imagenet import start_resnet
+from poise.zoo.official_files import official
 
 PAGE = "https://github.com/microsoft/human-pose-estimation.pytorch"
 FOLDER = "https://drive.google.com/drive/folders/13_wJ6nC7my1KKouMkQMqyr9r1ZnLnukP"
@@ -138,10 +139,10 @@ def _releases() -> tuple[Release, ...]:
 
 FAMILY = Family(
     paper="Simple Baselines (arXiv 1804.06208)",
-    form="poseresnet_{18,34,50,101,152}[_caffe]_{coco,mpii}_HEIGHTxWIDTH",
-    pattern=r"poseresnet_(?P<depth>\d+)(?P<caffe>_caffe)?_(?P<data>coco|mpii)_(?P<size>\d+x\d+)",
+    form="poseresnet_{18,34,50,101,152}[_caffe]_{coco,mpii,SKELETON}_HEIGHTxWIDTH",
+    pattern=rf"poseresnet_(?P<depth>\d+)(?P<caffe>_caffe)?_{DATA}_(?P<size>\d+x\d+)",
     build=build,
     networks={"network": network},
-    releases=_releases(),
+    releases=(*_releases(), *official("poseresnet_")),
     keys=(("deconv_layers.", "head.layers."), ("final_layer.", "head.final."), ("", "backbone.")),
 )

@@ -18,8 +18,9 @@ from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Preprocess
 from poise.weights.release import Release
 from poise.zoo.assemble import STRIDE, assemble, check_codec, heatmap_preprocess, preprocess_for, requested_codec
-from poise.zoo.family import BuildRequest, Family
+from poise.zoo.family import DATA, BuildRequest, Family
 from poise.zoo.imagenet import start_hrnet
+from poise.zoo.official_files import official
 from poise.zoo.simple_baselines import poseresnet
 
 PAGE = "https://github.com/HuangJunJie2017/UDP-Pose"
@@ -131,10 +132,10 @@ def _mpii(target: str, **scores: float) -> Release:
 
 FAMILY = Family(
     paper="UDP (arXiv 1911.07524)",
-    form="udp_{hrnet_{w32,w48},poseresnet{50,152}}_{gaussian,offset}_{coco,mpii}_HEIGHTxWIDTH",
+    form="udp_{hrnet_{w32,w48},poseresnet{50,152}}_{gaussian,offset}_{coco,mpii,SKELETON}_HEIGHTxWIDTH",
     pattern=(
         r"udp_(?:hrnet_w(?P<width>\d+)|poseresnet(?P<depth>\d+))_(?P<target>gaussian|offset)"
-        r"_(?P<data>coco|mpii)_(?P<size>\d+x\d+)"
+        rf"_{DATA}_(?P<size>\d+x\d+)"
     ),
     build=build,
     networks={"network": network},
@@ -150,6 +151,7 @@ FAMILY = Family(
         _release("hrnet_w48", "384x288", 0.778),
         Release("udp_hrnet_w32_gaussian_coco_256x192", page=PAGE, folder=FOLDER, licence=LICENCE),
         _mpii("gaussian", half=0.904, tenth=0.421),
+        *official("udp_"),
     ),
     keys=(("deconv_layers.", "head.layers."), ("final_layer.", "head.final."), ("", "backbone.")),
 )

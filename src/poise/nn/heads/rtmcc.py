@@ -37,10 +37,10 @@ class _Bins(nn.Module):
             nn.init.normal_(layer.weight, std=0.01)
             self.add_module(f"cls_{axis}", layer)
 
-    def forward(self, tokens: Float[Tensor, "b k c"]) -> Float[Tensor, "b k n"]:
-        """The vectors of each keypoint, x then y."""
+    def forward(self, tokens: Float[Tensor, "b k c"]) -> list[Float[Tensor, "b k _"]]:
+        """The vectors of each keypoint along x, and those along y."""
         attended = self.gau(tokens)
-        return torch.cat([self.get_submodule(f"cls_{axis}")(attended) for axis in "xy"], dim=-1)
+        return [self.get_submodule(f"cls_{axis}")(attended) for axis in "xy"]
 
 
 def _tokens(cells: int, values: int) -> nn.Sequential:
@@ -72,10 +72,10 @@ class RTMCCHead(Head):
         self.mlp = _tokens(cells[0] * cells[1], TOKEN)
         self.bins = _Bins(lengths)
 
-    def forward(self, features: list[Feature]) -> Float[Tensor, "b k n"]:
-        """The vectors of each keypoint, x then y."""
+    def forward(self, features: list[Feature]) -> list[Float[Tensor, "b k _"]]:
+        """The vectors of each keypoint along x, and those along y."""
         check_cells(features[-1], self.cells, "RTMPose's head")
-        output: Tensor = self.bins(self.mlp(self.final(features[-1]).flatten(2)))
+        output: list[Tensor] = self.bins(self.mlp(self.final(features[-1]).flatten(2)))
         return output
 
 
@@ -105,11 +105,11 @@ class RTMWHead(Head):
         self.mlp2 = _tokens(4 * cells[0] * cells[1], half)
         self.bins = _Bins(lengths)
 
-    def forward(self, features: list[Feature]) -> Float[Tensor, "b k n"]:
-        """The vectors of each keypoint, x then y."""
+    def forward(self, features: list[Feature]) -> list[Float[Tensor, "b k _"]]:
+        """The vectors of each keypoint along x, and those along y."""
         check_cells(features[-1], self.cells, "RTMW's head")
         *_, fine, coarse = self.neck(features)
         enlarged = torch.cat((self.conv_dec(functional.pixel_shuffle(coarse, 2)), fine), dim=1)
         tokens = (self.mlp(self.final(coarse).flatten(2)), self.mlp2(self.fine["final"](enlarged).flatten(2)))
-        output: Tensor = self.bins(torch.cat(tokens, dim=-1))
+        output: list[Tensor] = self.bins(torch.cat(tokens, dim=-1))
         return output
