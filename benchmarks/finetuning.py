@@ -5,7 +5,7 @@
 No released weights are at hand, so each network gets a checkpoint whose weights follow a rule (drawn by the checksum of their
 official names), under the names and in the form of its release. It becomes a model by `poise import` and learns by `poise train
 finetune --start` from drawn horses of 18 keypoints, of which COCO has a few; so do `poise_s` and `poise_t`, from their own
-first weights. All see views of 96x96 for the same minutes of one thread, as many steps as fit: steps are timed before, in time
+first weights. All see views of 64x64 for the same minutes of one thread, as many steps as fit: steps are timed before, in time
 of the processor, so that others who use it do not matter. A row that is in --out already is not trained again.
 """
 
@@ -24,7 +24,7 @@ from poise.cli.main import main as poise
 from poise.zoo import build
 from poise.zoo.importing import official_state
 
-SIZE = "96x96"
+SIZE = "64x64"
 BY_RULE = (f"rtmpose_t_coco_{SIZE}", f"litehrnet_18_coco17_{SIZE}", f"vitpose_s_simple_coco_{SIZE}")
 OWN = ("poise_s", "poise_t")
 SCORE = "pck@0.1"
@@ -102,7 +102,7 @@ def drawings(folder: Path) -> dict[str, list[str]]:
     """Drawn horses to learn from and to check on, and the flags that name them."""
     for part, count, seed in (("train", 640, 1), ("test", 128, 2)):
         if not (folder / part).exists():
-            words = ("--kind", "horse", "--keypoints", "animal18", "--size", "128", "128")
+            words = ("--kind", "horse", "--keypoints", "animal18", "--size", "96", "96")
             run("data", "draw", *words, "--count", str(count), "--seed", str(seed), "--out", str(folder / part))
     files = {part: [str(folder / part / "annotations.json"), str(folder / part / "images")] for part in ("train", "test")}
     return {

@@ -24,12 +24,13 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from poise.models.base import Model
+from poise.models.base import Model, require_top_down
 from poise.runtimes.choice import ENGINES
 from poise.runtimes.parts import Flat
 from poise.weights.model_file import load
@@ -82,6 +83,20 @@ SECONDS, MOST = 1.5, 5
 
 WIDTH, HEIGHT, EDGE = 760, 460, 60
 COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#b8860b", "#e7298a", "#666666")
+
+
+class Kind(NamedTuple):
+    """What a model is.
+
+    Attributes:
+        types: Names of the types of the model and of its network's parts.
+        whole: Whether it looks at whole images.
+        licence: What its card says.
+    """
+
+    types: tuple[str, ...]
+    whole: bool
+    licence: str
 
 
 @dataclass(frozen=True)
@@ -149,7 +164,7 @@ def made(name: str) -> Model:
 
 def size_of(name: str) -> tuple[int, int]:
     """Size of the view (h, w) that a model is timed on."""
-    return load(name).codec.size if name in OWN else view_size_of(name)
+    return require_top_down(load(name)).codec.size if name in OWN else view_size_of(name)
 
 
 def cost_of(name: str) -> NetworkCost:
@@ -157,17 +172,24 @@ def cost_of(name: str) -> NetworkCost:
     return measure_network(load(name).network, size_of(name)) if name in OWN else model_costs([name])[name]
 
 
-def kind_of(model: Model) -> tuple[str, ...]:
-    """What networks of one kind share: the types of the model and of its parts."""
+@cache
+def kind_of(name: str) -> Kind:
+    """What a model is: the types of it and of its network's parts, and whether it looks at whole images."""
+    model = load(name) if name in OWN else unbuilt(name)
     parts = (getattr(model.network, part, model.network) for part in ("backbone", "head"))
-    return (type(model).__name__, *(type(part).__name__ for part in parts))
+    types = (type(model).__name__, *(type(part).__name__ for part in parts))
+    return Kind(types, not getattr(model, "takes_boxes", False), model.card.licence)
 
 
-def groups(costs: Mapping[str, NetworkCost], kinds: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def groups(costs: Mapping[str, NetworkCost]) -> dict[str, str]:
     """For each model the one that is timed for it, itself or one of the same kind and cost."""
     first: dict[str, str] = {}
     for name, cost in costs.items():
-        near = (one for one in dict.fromkeys(first.values()) if kinds[one] == kinds[name] and alike(costs[one], cost))
+        near = (
+            one
+            for one in dict.fromkeys(first.values())
+            if kind_of(one).types == kind_of(name).types and alike(costs[one], cost)
+        )
         first[name] = next(near, name)
     return first
 
@@ -240,9 +262,8 @@ def measured(every: Sequence[str], *, largest: float, jobs: int, minutes: float)
         jobs: Processes.
         minutes: As of `timed`.
     """
-    kinds = {name: kind_of(load(name) if name in OWN else unbuilt(name)) for name in every}
     costs = {name: cost_of(name) for name in every}
-    first = groups(costs, kinds)
+    first = groups(costs)
     wanted = [one for one in dict.fromkeys(first.values()) if costs[one].multiply_adds <= largest * 1e9]
     wanted.sort(key=lambda one: costs[one].multiply_adds)
     spent = timed(wanted, jobs=jobs, minutes=minutes)
@@ -253,11 +274,9 @@ def measured(every: Sequence[str], *, largest: float, jobs: int, minutes: float)
 
 def row(name: str, cost: NetworkCost, spent: Mapping[str, float]) -> Row:
     """The row of a model."""
-    model = load(name) if name in OWN else unbuilt(name)
-    whole = not getattr(model, "takes_boxes", False)
-    millions = cost.parameters / 1e6
+    whole, millions = kind_of(name).whole, cost.parameters / 1e6
     if name in OWN:
-        return Row(name, "people", OWN[name], math.nan, millions, model.card.licence, whole, spent)
+        return Row(name, "people", OWN[name], math.nan, millions, kind_of(name).licence, whole, spent)
     release = releases()[name]
     licence, measure = release.licence.partition(";")[0], measure_of(release)
     if measure is None:
@@ -333,7 +352,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--largest", type=float, default=70.0, help="multiply-adds of the largest network that is timed, G")
     parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each; no more than there are cores")
-    parser.add_argument("--minutes", type=float, default=7.0, help="time that the timing may take")
+    parser.add_argument("--minutes", type=float, default=6.8, help="time that the timing may take")
     parser.add_argument("--only", nargs="+", default=(), help="models in place of all")
     parser.add_argument("--write", type=Path, help="folder of the docs")
     given = parser.parse_args()
