@@ -5,11 +5,13 @@
     python benchmarks/video.py walk.mp4 --python mp/bin/python
     python benchmarks/video.py --memory-frames 20000   # growth of memory over an endless drawn stream
 
-The pipeline decodes, finds, follows, smooths and writes poses.jsonl (no annotated video); "alone" runs the network on the same
-number of ready views. MediaPipe's `Pose` (model_complexity 1, with smoothing) reads the same frames through PyAV. All take
-turns.
+The pipeline decodes, finds, follows, smooths and writes poses.jsonl, with `--video` an annotated video too. "Network alone" is
+the same network in the same runtime with as many threads, which sees ready views in the same batches: no detector, no decoder.
+MediaPipe's `Pose` (model_complexity 1, with smoothing) reads the same frames through PyAV. All take turns. Processor time does
+not depend on what else runs, but for the caches.
 """
 
+import itertools
 import json
 import resource
 import subprocess
@@ -17,19 +19,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 import tyro
 
 from poise.data.video.frames import Frame, FrameSource, Losses, open_source
+from poise.inference.predictor import Predictor
 from poise.inference.stream import eval_mode
 from poise.inference.video import VideoPipeline, VideoSettings, predictor_for
 from poise.inference.video_results import VideoResults
 from poise.models.base import require_top_down
-from poise.structures import Key
 from poise.weights.cache import located
 
 MEDIAPIPE = """
@@ -48,34 +52,68 @@ print((frames - 1) / (time.perf_counter() - begun))
 """
 
 
-def pipeline_rate(file: Path, model: str, runtime: str) -> tuple[float, float, int]:
-    """Frames a second of the whole, seconds of the network alone for as many views, and people a frame times frames."""
-    predictor = predictor_for(located(model), runtime=runtime)
+@dataclass
+class Run:
+    """A run of the pipeline.
+
+    Attributes:
+        frames: How many.
+        seconds: That passed.
+        core_ms: Milliseconds of processor time a frame, of all threads.
+        batches: Sizes of the batches that the network saw.
+        detections: Runs of the detector.
+    """
+
+    frames: int
+    seconds: float
+    core_ms: float
+    batches: list[int]
+    detections: int
+
+
+def pipeline_run(file: Path, predictor: Predictor, *, video: bool) -> Run:
+    """The whole, as `poise predict VIDEO` does it."""
+    source, model = open_source(str(file)), predictor.model
+    batches: list[int] = []
+    detections: list[int] = []
+    plain = model.answer
+
+    def noted(images: torch.Tensor, views: Any, **how: Any) -> Any:
+        batches.append(len(images))
+        return plain(images, views, **how)
+
     with tempfile.TemporaryDirectory() as folder:
-        source = open_source(str(file))
         made = VideoPipeline(predictor, source, VideoSettings())
-        results = VideoResults(Path(folder), source, predictor.model, asked={}, video=False)
+        results = VideoResults(Path(folder), source, model, asked={}, video=video)
         assert made.follower is not None
-        made.follower(next(source.frames()).image, Key("warm"))  # conversion for a runtime
-        made = VideoPipeline(predictor, source, VideoSettings())
-        begun = time.perf_counter()
+        detected = made.follower._detected
+
+        def counted(image: Any) -> Any:
+            detections.append(1)
+            return detected(image)
+
+        made.follower._detected = counted  # type: ignore[method-assign]
+        model.answer = noted  # type: ignore[method-assign]
+        begun, used = time.perf_counter(), time.process_time()
         for chunk in made.chunks():
             results.add(chunk, made)
-        spent = time.perf_counter() - begun
-    return results.frames / spent, spent, results.people
+        results.join_parts()
+        spent, cores = time.perf_counter() - begun, time.process_time() - used
+        del model.answer
+    return Run(results.frames, spent, 1e3 * cores / results.frames, batches, len(detections))
 
 
-def alone(model: str, people: int, runtime: str) -> float:
-    """Seconds of the network for as many views, one person at a time as the pipeline sees them."""
-    network = require_top_down(predictor_for(located(model), runtime=runtime).model)
+def alone(predictor: Predictor, batches: list[int]) -> tuple[float, float]:
+    """Seconds, and processor seconds, of the same network, runtime and threads for ready views in the same batches."""
+    network = require_top_down(predictor.model)
     height, width = network.codec.size
-    view = [torch.rand(3, height, width)]
-    for number in range(people + 2):
-        if number == 2:
-            begun = time.perf_counter()
-        with eval_mode(None, view, device=torch.device("cpu"), precision="fp32") as images:
+    views = [torch.rand(3, height, width) for _ in range(max(batches))]
+    for number, count in enumerate([*batches[:3], *batches]):
+        if number == 3:
+            begun, used = time.perf_counter(), time.process_time()
+        with eval_mode(None, views[:count], device=torch.device("cpu"), precision="fp32") as images:
             network(images)
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.process_time() - used
 
 
 class Endless(FrameSource):
@@ -129,8 +167,10 @@ def main(
     /,
     *,
     model: str = "blazepose_full",
+    detector: str = "",
     runtime: str = "auto",
-    threads: int = 2,
+    threads: int = 1,
+    video: bool = False,
     python: str = "",
     turns: int = 3,
     memory_frames: int = 0,
@@ -140,8 +180,10 @@ def main(
     Args:
         file: A video.
         model: Model of the pipeline.
+        detector: Finds boxes for a model that has no detector of its own.
         runtime: What runs the network.
-        threads: Threads of PyTorch.
+        threads: Threads of the network; `poise predict` takes one less than there are cores.
+        video: Write the annotated video, too.
         python: Python that has mediapipe 0.10.21; without it MediaPipe is not measured.
         turns: How often each takes its turn.
         memory_frames: Instead, frames of an endless drawn stream, whose memory is watched.
@@ -151,25 +193,30 @@ def main(
         memory(memory_frames)
         return
     assert file is not None, "name a video, or --memory-frames"
+    predictor = predictor_for(located(model), detector=detector or None, runtime=runtime)
+    warm = VideoPipeline(predictor, open_source(str(file)), VideoSettings(end=0.5))
+    for _ in itertools.chain.from_iterable(warm.chunks()):
+        pass
     rates: dict[str, list[float]] = {}
     for _ in range(turns):
-        rate, spent, people = pipeline_rate(file, model, runtime)
-        rates.setdefault("pipeline", []).append(rate)
-        frames = rate * spent
-        rates.setdefault("network alone", []).append(frames / alone(model, people, runtime))
+        run = pipeline_run(file, predictor, video=video)
+        seconds, used = alone(predictor, run.batches)
+        found = {
+            "pipeline": run.frames / run.seconds,
+            "network alone": run.frames / seconds,
+            "core-ms of the pipeline a frame": run.core_ms,
+            "core-ms of the network alone a frame": 1e3 * used / run.frames,
+        }
         if python:
             said = subprocess.run([python, "-c", MEDIAPIPE, str(file)], capture_output=True, text=True, check=True).stdout
-            rates.setdefault("MediaPipe", []).append(float(said.split()[-1]))
+            found["MediaPipe"] = float(said.split()[-1])
+        for name, value in found.items():
+            rates.setdefault(name, []).append(value)
     middle = {name: round(median(values), 2) for name, values in rates.items()}
-    print(
-        json.dumps(
-            {
-                "video": file.name,
-                "frames a second": middle,
-                "share of the network alone": round(middle["pipeline"] / middle["network alone"], 3),
-            }
-        )
-    )
+    views = {"views a frame": sum(run.batches) / run.frames, "runs of the detector a frame": run.detections / run.frames}
+    share = middle["pipeline"] / middle["network alone"]
+    shown = {"video": file.name, "frames": run.frames, **{name: round(value, 2) for name, value in views.items()}, **middle}
+    print(json.dumps({**shown, "share of the network alone": round(share, 3)}, indent=1))
     sys.stdout.flush()
 
 

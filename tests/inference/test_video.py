@@ -1,6 +1,8 @@
 """`poise.video` and `poise predict VIDEO`: following, results, going on after a stop, and the files of the labs' tools."""
 
+import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 
 import poise
 from poise import zoo
+from poise.cli import _video as cli_video
 from poise.cli.main import main
 from poise.data.images import write_image
 from poise.data.video.frames import open_source
@@ -37,7 +40,7 @@ class SeesBrightness(torch.nn.Module):
         bright = torch.nn.functional.avg_pool2d(images.mean(dim=1, keepdim=True), 4)[:, 0]
         maps = torch.zeros(len(images), 4, *bright.shape[1:])
         for index, view in enumerate(bright):
-            there = (view > 0.5 * view.max()).nonzero()
+            there = (view - view.min() >= 0.5 * (view.max() - view.min())).nonzero()
             low, high = there.amin(dim=0), there.amax(dim=0)
             for k, (x, y) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
                 maps[index, k, (low, high)[y][0], (low, high)[x][1]] = 1.0
@@ -56,8 +59,8 @@ class SquareDetector(Detector):
 
     name = "squares"
 
-    def __init__(self) -> None:
-        self.asked = 0
+    def __init__(self, *, ghost: bool = False) -> None:
+        self.asked, self.ghost = 0, ghost
 
     def find(self, requests, *, skipped):  # type: ignore[no-untyped-def]
         for request in requests:
@@ -67,7 +70,10 @@ class SquareDetector(Detector):
             if bright.any():
                 rows = [[float(v) for v in box] for box in squares_in(bright)]
                 found = torch.tensor(rows)
-            yield Detected(request.key, found, torch.ones(len(found)))
+            score = torch.ones(len(found))
+            if self.ghost:  # nobody, of whom the detector is not sure
+                found, score = torch.cat((found, torch.tensor([[160.0, 5, 190, 25]]))), torch.cat((score, torch.tensor([0.1])))
+            yield Detected(request.key, found, score)
 
 
 def squares_in(bright: torch.Tensor) -> list[tuple[int, int, int, int]]:
@@ -113,6 +119,13 @@ def test_people_are_found_followed_and_have_ids_that_stay(film: Path) -> None:
     assert [person["track"] for person in frame["people"]] == [1, 2]
 
 
+def test_detections_that_turn_out_to_be_nobody_do_not_ask_the_detector_again(film: Path) -> None:
+    detector = SquareDetector(ghost=True)
+    found = list(video(film, model(), detector=detector, smooth=(), detect_every=8, min_box_score=0.05))
+    assert all(1 in one.ids for one in found)
+    assert detector.asked <= 2 + FRAMES // 8, "in the first frame, and in its turns"
+
+
 def test_a_detector_in_every_frame_finds_the_same_people(film: Path) -> None:
     detector = SquareDetector()
     found = list(video(film, model(), detector=detector, smooth=(), detect_every=1))
@@ -155,6 +168,18 @@ def run_through(film: Path, out: Path, *, stop_after: int | None, resume: bool, 
             return
     results.join_parts()
     results.done()
+
+
+def test_the_bar_tells_frames_a_second_and_the_slowest_stage(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = io.StringIO()
+    told.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", told)
+    source = open_source(str(film))
+    pipeline = VideoPipeline(predictor_for(model(), detector=SquareDetector()), source, VideoSettings())
+    assert sum(len(list(chunk)) for chunk in cli_video._with_progress(pipeline, source)) == FRAMES
+    assert re.search(r"[\d.]+ a second, slowest: (reading|detector|network|tracking|writing)", told.getvalue())
+    assert set(pipeline.seconds) == set(video_module.STAGES)
 
 
 def test_a_run_killed_at_three_places_goes_on_to_the_same_bytes(
@@ -328,6 +353,18 @@ def test_mistakes_get_a_sentence_and_nothing_is_written(
     assert main(["predict", str(film), "--as-video", "--model", str(file), "--out", str(out), *words]) in (1, 2)
     assert said in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_video_is_not_replaced_by_what_is_drawn_on_it(
+    results: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "video.mp4"
+    own.write_bytes((results[1] / "video.mp4").read_bytes())
+    before, file = own.read_bytes(), str(results[0].parent / "model.safetensors")
+    assert main(["predict", str(own), "--model", file, "--whole-image", "--out", str(tmp_path)]) == 1
+    assert "would be replaced by the annotated video; give another --out" in capsys.readouterr().err
+    assert own.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
 
 
 def test_photographs_and_videos_are_told_apart(

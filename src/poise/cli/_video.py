@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from poise.cli._predict import DETECTOR_MINIMUM, default_model
 from poise.cli._print import counted
+from poise.cli._window import Window
 from poise.cli.options import PaddedRunOptions
 from poise.cli.options.video import VideoOptions
 from poise.codecs.decoders import described
@@ -22,7 +22,7 @@ from poise.inference.labs import EXPORTS, check_exports
 from poise.inference.usual_detector import usual_detector
 from poise.inference.video import VideoFrame, VideoPipeline, predictor_for
 from poise.inference.video_report import video_report
-from poise.inference.video_results import POSES, VideoResults
+from poise.inference.video_results import POSES, VIDEO, VideoResults
 from poise.inference.write import results_folder
 from poise.models.base import PoseModel, require_pose
 from poise.runtimes.choice import preferred
@@ -79,6 +79,9 @@ def predict_video(
     settings = video.settings(whole_image=boxes.whole_image, min_score=min_score, min_area=boxes.min_area)
     check_exports(video.also)
     opened = open_source(source, rate=video.rate)
+    own = out / VIDEO
+    if not video.no_video and own.exists() and Path(source).exists() and own.samefile(source):
+        raise InputError(f"{source!r} would be replaced by the annotated video; give another --out, or --no-video")
     if opened.live and (video.resume or video.report):
         raise InputError("a camera cannot be gone on with, and has no report: leave out --resume and --report")
     file = default_model(Console(stderr=True), yes=yes) if model is None else model
@@ -122,15 +125,17 @@ def predict_video(
         if results.pipeline_state is not None:
             pipeline.restore(results.pipeline_state)
             say(console, f"going on after frame {pipeline.done - 1}")
-        began = time.monotonic()
+        began, window = time.monotonic(), Window(results.drawn, Console(stderr=True))
         try:
             for chunk in _with_progress(pipeline, opened):
-                results.add(chunk, pipeline)
-                if video.live:
-                    _show(chunk, results)
+                results.add(window.shown(chunk) if video.live else chunk, pipeline)
+                if window.closed and opened.live:
+                    break
         except KeyboardInterrupt:
             if not opened.live:
                 raise
+        finally:
+            window.close()
         seconds = time.monotonic() - began
         results.join_parts(start=settings.start)
         _write_also(console, video.also, results, network)
@@ -175,7 +180,7 @@ def _say_how(console: Console, pipeline: VideoPipeline, source: FrameSource) -> 
     say(console, f"positions smoothed by {smooth} (--smooth none gives them as found)" if smooth else "positions as found")
 
 
-def _with_progress(pipeline: VideoPipeline, source: FrameSource) -> Iterator[list[VideoFrame]]:
+def _with_progress(pipeline: VideoPipeline, source: FrameSource) -> Iterator[Iterator[VideoFrame]]:
     """The chunks, with a bar that tells frames a second and the slowest stage."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -186,21 +191,15 @@ def _with_progress(pipeline: VideoPipeline, source: FrameSource) -> Iterator[lis
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("frames", total=source.count, completed=pipeline.done, how="")
         begun, first = time.monotonic(), pipeline.done
-        for chunk in pipeline.chunks():
-            rate = (pipeline.done - first) / max(time.monotonic() - begun, 1e-6)
-            slowest = max(pipeline.seconds, key=lambda name: pipeline.seconds[name])
-            bar.update(task, completed=pipeline.done, how=f"{rate:.1f} a second, slowest: {slowest}")
-            yield chunk
 
+        def told(chunk: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+            for frame in chunk:
+                yield frame
+                rate = (pipeline.done - first) / max(time.monotonic() - begun, 1e-6)
+                slowest = max(pipeline.seconds, key=lambda name: pipeline.seconds[name])
+                bar.update(task, completed=pipeline.done, how=f"{rate:.1f} a second, slowest: {slowest}")
 
-def _show(chunk: list[VideoFrame], results: VideoResults) -> None:
-    """The frames in a window; nothing where OpenCV has none."""
-    for frame in chunk:
-        try:
-            cv2.imshow("poise", results.drawn(frame)[..., ::-1])
-            cv2.waitKey(1)
-        except cv2.error:  # built without windows, or no screen
-            Console(stderr=True).print(f"frame {frame.index}, {frame.time:.2f} s: {len(frame.poses)} found", markup=False)
+        yield from map(told, pipeline.chunks())
 
 
 def _facts(model: PoseModel, pipeline: VideoPipeline, source: FrameSource, seconds: float, frames: int) -> dict[str, str]:
@@ -218,9 +217,8 @@ def _facts(model: PoseModel, pipeline: VideoPipeline, source: FrameSource, secon
 def _speed_text(pipeline: VideoPipeline, frames: int, seconds: float) -> str:
     """Frames a second, and what the time went into."""
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in pipeline.seconds.items() if value >= 0.05)
-    rest = seconds - sum(pipeline.seconds.values())
     said = f"{counted(frames, 'frame')} in {seconds:.1f} s ({frames / max(seconds, 1e-6):.1f} a second)"
-    return f"{said}: {stages}, drawing and writing {max(rest, 0):.1f} s"
+    return f"{said}; side by side: {stages}" if stages else said
 
 
 def _say_losses(console: Console, source: FrameSource) -> None:

@@ -145,7 +145,7 @@ class BlazeLandmarks(InstanceCodec):
         values = output.detach().float()
         finite = values[..., :NUMBERS].isfinite().all(dim=-1)
         share = torch.where(finite[..., None], values[..., :2], 0.5)
-        heat = self._maps(values).nan_to_num(-SURE)
+        heat = values[..., NUMBERS:].reshape(*values.shape[:2], *self.cells)
         moved = torch.where(finite[..., None], refined(share, heat, kernel=self.kernel), share)
         score = (values[..., 3].sigmoid() * values[..., 5]).nan_to_num(0) * finite
         return Points(moved * self._sides(values), score)

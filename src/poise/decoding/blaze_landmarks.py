@@ -35,23 +35,21 @@ def refined(xy: Float[Tensor, "*b 2"], heatmaps: Float[Tensor, "*b h w"], *, ker
 
     Args:
         xy: Positions, shares of the view's sides.
-        heatmaps: Logits.
+        heatmaps: Logits; nan counts as a probability of 0.
         kernel: Side of the window, cells, odd; 7 as the graph declares it, 9 as MediaPipe's Python package runs.
     """
     high, wide = heatmaps.shape[-2:]
     sides = xy.new_tensor((wide, high))
     at = xy.nan_to_num(-1, -1, -1) * sides
-    cell = torch.where(at < 0, at.ceil(), at.floor())
+    cell = at.trunc()
     inside = ((cell >= 0) & (cell < sides)).all(dim=-1)
-    reach = kernel // 2
-    near = [
-        (torch.arange(length, device=xy.device) - cell[..., axis, None]).abs() <= reach
-        for axis, length in ((0, wide), (1, high))
-    ]
-    window = near[1][..., :, None] & near[0][..., None, :]
-    mass = heatmaps.sigmoid() * window
+    near = cell[..., None] + torch.arange(-(kernel // 2), kernel // 2 + 1, device=xy.device)
+    there = (near >= 0) & (near < sides[:, None])
+    x, y = near.clamp(min=0).minimum(sides[:, None] - 1).unbind(dim=-2)
+    index = (y[..., :, None] * wide + x[..., None, :]).long().flatten(-2)
+    mass = heatmaps.flatten(-2).gather(-1, index).sigmoid().nan_to_num(0)
+    mass = mass.reshape(*mass.shape[:-1], kernel, kernel) * (there[..., 1, :, None] & there[..., 0, None, :])
     whole = mass.sum(dim=(-2, -1))
-    x = (mass.sum(dim=-2) * torch.arange(wide, device=xy.device)).sum(dim=-1) / whole / wide
-    y = (mass.sum(dim=-1) * torch.arange(high, device=xy.device)).sum(dim=-1) / whole / high
+    centre = [(mass.sum(dim=axis) * along).sum(dim=-1) / whole for axis, along in ((-2, x), (-1, y))]
     moves = inside & (mass.amax(dim=(-2, -1)) >= MIN_PEAK)
-    return torch.where(moves[..., None], torch.stack((x, y), dim=-1), xy)
+    return torch.where(moves[..., None], torch.stack(centre, dim=-1) / sides, xy)

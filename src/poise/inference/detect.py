@@ -16,9 +16,10 @@ from poise.dims import Size
 from poise.errors import ImageError, InputError, PoiseError, unknown
 from poise.geometry import large, xyxy_to_xywh
 from poise.inference.request import ImageRequest, Skipped, Watch, none_usable
+from poise.inference.runtime import attach
 from poise.inference.settings import InferenceSettings
 from poise.inference.stages import DETECTOR, READING, Stages
-from poise.inference.stream import prefetch, stream_boxes
+from poise.inference.stream import prefetch, prepare, stream_boxes
 from poise.models.base import ImageModel, Model, PoseModel, require_box_finder
 from poise.models.device import choose_device
 from poise.models.rcnn_masks import INSIDE, pasted
@@ -98,7 +99,7 @@ class ModelDetector(Detector):
     """A model of poise that finds boxes; the keypoint head of a Keypoint R-CNN does not run.
 
     Args:
-        model: The model.
+        model: The model; it is moved to the device and put into evaluation mode, and stays so.
         settings: Device, precision, flip test, batches.
         masks: Whether masks are predicted too, where the model has a head for them.
     """
@@ -106,11 +107,13 @@ class ModelDetector(Detector):
     def __init__(self, model: ImageModel, settings: InferenceSettings, *, masks: bool = False) -> None:
         self.name, self.model, self.settings, self.masks = model.card.name, require_box_finder(model), settings, masks
         self.nouns = nouns(model.skeleton) if isinstance(model, PoseModel) else getattr(model, "nouns", PERSON)
+        prepare(model, settings.device)
+        attach(model, settings.runtime)
 
     def find(self, requests: Iterable[ImageRequest], *, skipped: list[Skipped]) -> Iterator[Detected]:
         """The model's boxes with their confidences, perhaps with masks."""
-        every = stream_boxes(self.model, requests, self.settings, skipped=skipped, masks=self.masks, stages=self.stages)
-        for own, found in every:
+        asked: dict[str, Any] = {"skipped": skipped, "masks": self.masks, "prepared": True, "stages": self.stages}
+        for own, found in stream_boxes(self.model, requests, self.settings, **asked):
             masks = None
             if found.masks is not None:
                 masks = tuple(run_lengths(mask) for mask in pasted(found.masks, found.boxes, own.size))

@@ -5,12 +5,14 @@ So a video costs little more than its keypoints. Of models with alignment keypoi
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, final
 
 import torch
 
+from poise.dims import Size
 from poise.errors import InputError
 from poise.inference.detect import Detector
 from poise.inference.request import ImageRequest
@@ -18,7 +20,7 @@ from poise.inference.settings import InferenceSettings
 from poise.inference.stream import eval_mode
 from poise.metrics.nms import box_iou, greedy_nms
 from poise.models.top_down import TopDown
-from poise.models.values import Image, Region
+from poise.models.values import Image, ImageViews, Region
 from poise.structures import Key, Poses
 from poise.transforms.crop import Frame
 
@@ -55,6 +57,26 @@ class FollowSettings:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A frame that is being looked at.
+
+    Attributes:
+        size: Of the frame (h, w), pixels.
+        key: Of the frame.
+        views: What the model sees of it.
+        answers: The model's answers, once they are there.
+        fresh: Regions of people that the detector finds in it, for the next frame; None where it does not run beside the model.
+    """
+
+    size: Size
+    key: Key
+    views: ImageViews
+    answers: "Future[list[Any]]"
+    fresh: "Future[list[Region]] | None"
+
+
+@final
 @dataclass(eq=False)
 class Follower:
     """Finds people in one frame after another.
@@ -78,6 +100,8 @@ class Follower:
     seconds: dict[str, float] = field(default_factory=lambda: {"detector": 0.0, "network": 0.0})
     _since: int = 0
     _lost: bool = True
+    _followed: int = 0
+    _pool: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 2, "poise-look"))
 
     def __call__(self, image: Image, key: Key) -> Poses:
         """The people of the next frame.
@@ -86,23 +110,48 @@ class Follower:
             image: RGB, uint8.
             key: Of the frame.
         """
-        size = (image.shape[1], image.shape[2])
+        return self.finish(self.begin(image, key))
+
+    def begin(self, image: Image, key: Key) -> "Look":
+        """Begin to look at the next frame: the networks run in threads until `finish` is called, before the next `begin`.
+
+        Where somebody was lost the detector runs first, and says where to look; where it is merely its turn it runs beside the
+        model, and says where to look in the frame after.
+
+        Args:
+            image: RGB, uint8.
+            key: Of the frame.
+        """
         self._since += 1
-        if self._lost or self._since >= self.how.detect_every:
-            begun = time.perf_counter()
-            self.regions, self._since = self._detected(image), 0
-            self.seconds["detector"] += time.perf_counter() - begun
-        begun = time.perf_counter()
-        poses, following = self._look(image, key)
-        self.seconds["network"] += time.perf_counter() - begun
-        good = (poses.pose_score >= self.how.min_score) & torch.tensor([r is not None for r in following], dtype=torch.bool)
-        self._lost = not bool(good.any()) or not bool(good.all())
+        fresh: Future[list[Region]] | None = None
+        if self._lost:
+            self.regions, self._since = self._joined(self._detected(image)), 0
+        views = self.model.region_views(image, self.regions)
+        answers = self._pool.submit(self._answers, views)
+        if self._since >= self.how.detect_every and (self.detector is not None or self.model.finds_people):
+            fresh, self._since = self._pool.submit(self._detected, image), 0
+        return Look((image.shape[1], image.shape[2]), key, views, answers, fresh)
+
+    def finish(self, look: "Look") -> Poses:
+        """The people of the frame that `begin` began to look at."""
+        answers, size, views = look.answers.result(), look.size, look.views
+        with torch.inference_mode():
+            [poses] = self.model.poses(views, answers, look.key, decoders=[self.model.codec.decode])
+            following = self.model.next_regions(views, answers, poses=poses, size=size, growth=self.how.growth)
+        sure = (poses.pose_score >= self.how.min_score).tolist()
+        good = [there and region is not None for there, region in zip(sure, following, strict=True)]
+        # A detection that turns out to be nobody is no loss: the detector would run in every frame of a crowd.
+        self._lost = not any(good) or sum(good) < self._followed
         kept = self._different(poses)
         self.regions = [r for i in kept if good[i] and (r := following[i]) is not None]
-        return replace(poses[kept], skeleton=self.model.skeleton, size=size)
+        self._followed = len(self.regions)
+        if look.fresh is not None:
+            self.regions = self._joined(look.fresh.result())
+        return replace(poses if len(kept) == len(poses) else poses[kept], skeleton=self.model.skeleton, size=size)
 
     def _detected(self, image: Image) -> list[Region]:
-        """Regions of detected people, and those of followed people whom the detector does not see."""
+        """Regions of the people that the detector sees; without one that of the whole image, where nobody is followed."""
+        begun = time.perf_counter()
         if self.detector is not None:
             request = ImageRequest(Key("", 1), partial(_same, image))
             [found] = self.detector.find([request], skipped=[])
@@ -112,7 +161,12 @@ class Follower:
             fresh = self.model.found_regions(image)
         else:
             whole = torch.tensor([[0.0, 0.0, float(image.shape[2]), float(image.shape[1])]])
-            fresh = [] if self.regions else self.model.regions(image, whole, torch.ones(1))
+            fresh = [] if self._followed else self.model.regions(image, whole, torch.ones(1))
+        self.seconds["detector"] += time.perf_counter() - begun
+        return fresh
+
+    def _joined(self, fresh: list[Region]) -> list[Region]:
+        """Regions of detected people, and those of followed people whom the detector does not see."""
         if not fresh or not self.regions:
             return [*fresh, *self.regions]
         shared = box_iou(torch.stack([r.box for r in fresh]), torch.stack([r.box for r in self.regions]))
@@ -120,20 +174,16 @@ class Follower:
             return [*self.regions, *(r for i, r in enumerate(fresh) if shared[i].max() < self.how.overlap)]
         return [*fresh, *(r for j, r in enumerate(self.regions) if shared[:, j].max() < self.how.overlap)]
 
-    def _look(self, image: Image, key: Key) -> tuple[Poses, list[Region | None]]:
-        """The pose in each region, and where each person is looked for next."""
-        views = self.model.region_views(image, self.regions)
-        size = (image.shape[1], image.shape[2])
-        decoders = [self.model.codec.decode]
-        answers: list[Any] = []
+    def _answers(self, views: ImageViews) -> list[Any]:
+        """What the model answers to each view."""
+        begun, answers = time.perf_counter(), list[Any]()
         for start in range(0, len(views.views), self.settings.batch):
             batch = views.views[start : start + self.settings.batch]
             with eval_mode(None, batch, device=self.settings.device, precision=self.settings.precision) as images:
                 wanted = [(views, start + i) for i in range(len(batch))]
-                answers += self.model.answer(images, wanted, flip=self.settings.flip, decoders=decoders)
-        with torch.inference_mode():
-            [poses] = self.model.poses(views, answers, key, decoders=decoders)
-            return poses, self.model.next_regions(views, answers, poses=poses, size=size, growth=self.how.growth)
+                answers += self.model.answer(images, wanted, flip=self.settings.flip, decoders=[self.model.codec.decode])
+        self.seconds["network"] += time.perf_counter() - begun
+        return answers
 
     def _different(self, poses: Poses) -> list[int]:
         """Indices of the poses without second ones of the same person, in their order."""
@@ -153,11 +203,11 @@ class Follower:
             }
             for region in self.regions
         ]
-        return {"regions": regions, "since": self._since, "lost": self._lost}
+        return {"regions": regions, "since": self._since, "lost": self._lost, "followed": self._followed}
 
     def restore(self, values: dict[str, Any]) -> None:
         """Look where `to_plain` said."""
-        self._since, self._lost = int(values["since"]), bool(values["lost"])
+        self._since, self._lost, self._followed = int(values["since"]), bool(values["lost"]), int(values["followed"])
         self.regions = [
             Region(torch.tensor(one["box"], dtype=torch.float32), float(one["score"]), _frame(one["frame"]))
             for one in values["regions"]

@@ -58,20 +58,16 @@ def table_rows(poses: Poses, categories: Sequence[int]) -> list[Row]:
 
 def image_rows(poses: Poses, categories: Sequence[int]) -> list[Row]:
     """One row an image, also where nobody was found: `Poses.to_dict`, each person with a category id."""
-    found = _rounded(poses.to_dict())
+    found = poses.to_dict(decimals=4)
     people = [{**person, "category_id": category} for person, category in zip(found["people"], categories, strict=True)]
     if (masks := pose_masks(poses)) is not None:
         people = [{**person, "segmentation": mask} for person, mask in zip(people, masks, strict=True)]
     return [{**found, "people": people}]
 
 
-def _rounded(value: Any) -> Any:
-    """Numbers with four decimals, all the way down."""
-    if isinstance(value, dict):
-        return {name: _rounded(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a row, numbers with four decimals."""
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
 
 
 @final

@@ -89,7 +89,7 @@ class Runner:
     def __init__(self, module: nn.Module, part: Part, choice: Choice, *, identity: Any) -> None:
         self.module, self.part, self.choice, self.identity = module, part, choice, identity
         self.engines = list(choice.engines)
-        self._weights = [*module.parameters(), *module.buffers()]
+        self._weights = [one for one in (*module.parameters(), *module.buffers()) if not one.is_inference()]
         self._versions = self._now()
         self._sessions: dict[bool, tuple[Session, Engine]] = {}
         self._like: Any = None
@@ -124,9 +124,9 @@ class Runner:
             and self._versions == self._now()
         )
 
-    def _now(self) -> tuple[int, ...]:
-        """A number for each weight, which grows when it is changed in place."""
-        return tuple(0 if one.is_inference() else one._version for one in self._weights)
+    def _now(self) -> list[int]:
+        """A number for each weight, which grows when it is changed in place; those of inference mode cannot be."""
+        return [one._version for one in self._weights]
 
     def _ready(self, inputs: tuple[Any, ...], tensors: Sequence[Tensor]) -> bool:
         """Whether a session is there that fits the inputs and gives what PyTorch gives."""

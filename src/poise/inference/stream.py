@@ -159,6 +159,7 @@ def stream_boxes(
     *,
     skipped: list[Skipped] | None = None,
     masks: bool = False,
+    prepared: bool = False,
     stages: Stages | None = None,
 ) -> Iterator[tuple[BatchedViews, Detections]]:
     """Each image, and its boxes (x0 y0 x1 y1, pixels) and confidences, highest first; the keypoint head does not run.
@@ -169,6 +170,7 @@ def stream_boxes(
         settings: Device, precision, flip test, batches, threads.
         skipped: Receives the images that cannot be read; without it the first such image raises its error.
         masks: Whether masks are predicted too, where there is a head for them.
+        prepared: Whether the model is on the device and in evaluation mode already (`prepare`).
         stages: Told where the time goes.
     """
     finder: BoxFinder = require_box_finder(model)
@@ -176,8 +178,8 @@ def stream_boxes(
     def answer(images: Tensor, batch: Sequence[Waiting]) -> Sequence[Any]:
         return finder.boxes(images, [(own.views, index) for own, index in batch], flip=settings.flip, masks=masks)
 
-    every = in_batches(model, requests, answer=answer, settings=settings, skipped=skipped, stages=stages, stage=DETECTOR)
-    for own in every:
+    how: dict[str, Any] = {"settings": settings, "skipped": skipped, "prepared": prepared, "stages": stages}
+    for own in in_batches(model, requests, answer=answer, stage=DETECTOR, **how):
         answers = [own.answers[index] for index in range(len(own.views.views))]
         yield own, finder.joined_boxes(own.views, answers)
 

@@ -18,7 +18,7 @@ from typing import Any, final
 from jaxtyping import UInt8
 from torch import Tensor
 
-from poise.data.video.frames import Frame, FrameSource, ahead, open_source
+from poise.data.video.frames import AHEAD, Frame, FrameSource, ahead, open_source
 from poise.errors import InputError
 from poise.geometry import large
 from poise.inference.detect import Detector, detector_of
@@ -36,15 +36,13 @@ from poise.tracking.smoothing import Chain
 from poise.tracking.tracker import Tracker, TrackSettings
 
 CHUNK = 64
-"""Most frames of a chunk."""
-
-CHUNK_BYTES = 200_000_000
-"""Largest memory of the frames of a chunk, which are kept until it is written; a chunk has 8 frames at least."""
+"""Frames of a chunk."""
 
 SMOOTH = ("one-euro",)
 """Smoothers where nothing else is said."""
 
-STAGES = ("reading", "detector", "network", "tracking")
+STAGES = ("reading", "detector", "network", "tracking", "writing")
+"""They run side by side; writing is what whoever asks for the frames does with them."""
 
 
 @final
@@ -130,7 +128,7 @@ class VideoPipeline:
         settings: How they are worked on.
 
     Attributes:
-        seconds: Time that each stage took: reading, detector, network, tracking.
+        seconds: Time that each stage took, by the names of `STAGES`; reading is waiting for frames.
         done: Number of frames of the source that are behind, looked at or left out.
     """
 
@@ -153,17 +151,18 @@ class VideoPipeline:
         own = self.predictor
         return Follower(model, own.settings, own.detector, own.min_box_score, follow)
 
-    def chunks(self) -> Iterator[list[VideoFrame]]:
-        """The frames, some at a time; after each list the state can be kept."""
-        frames, height, width = self._frames(), *self.source.size
-        count = 1 if self.source.live else min(CHUNK, max(8, CHUNK_BYTES // (3 * height * width)))
+    def chunks(self) -> Iterator[Iterator[VideoFrame]]:
+        """The frames, some at a time, each as soon as it is done; where a chunk is used up the state can be kept."""
+        frames, count = self._frames(), 1 if self.source.live else CHUNK
         for first in frames:
-            yield self._work(itertools.chain([first], itertools.islice(frames, count - 1)))
-        yield self._end()
+            chunk = self._work(itertools.chain([first], itertools.islice(frames, count - 1)))
+            yield chunk
+            deque(chunk, maxlen=0)  # what nobody took is worked on all the same
+        yield iter(self._ready(self.chain.finish()))
 
     def _frames(self) -> Iterator[Frame]:
         """The frames that are looked at, read ahead by a thread."""
-        s, stream = self.settings, ahead(self.source.frames(self.done))
+        s, stream = self.settings, ahead(self.source.frames(self.done), 1 if self.source.live else AHEAD)
         try:
             while True:
                 begun = time.perf_counter()
@@ -177,13 +176,14 @@ class VideoPipeline:
         finally:
             stream.close()
 
-    def _work(self, chunk: Iterator[Frame]) -> list[VideoFrame]:
-        out: list[VideoFrame] = []
+    def _work(self, chunk: Iterator[Frame]) -> Iterator[VideoFrame]:
         for frame, every in self._followed(chunk) if self.follower is not None else self._streamed(chunk):
             begun = time.perf_counter()
-            out += self._tracked(frame, every)
-            self.seconds["tracking"] += time.perf_counter() - begun
-        return out
+            done = self._tracked(frame, every)
+            passed = time.perf_counter()
+            self.seconds["tracking"] += passed - begun
+            yield from done
+            self.seconds["writing"] += time.perf_counter() - passed
 
     def _tracked(self, frame: Frame, every: Poses) -> list[VideoFrame]:
         """The frames that are ready once the people of one more are known."""
@@ -194,9 +194,6 @@ class VideoPipeline:
         self._waiting.append(frame)
         return self._ready(self.chain.update(self.tracker.update(poses, appearance=looks)))
 
-    def _end(self) -> list[VideoFrame]:
-        return self._ready(self.chain.finish())
-
     def _ready(self, smoothed: Sequence[Poses]) -> list[VideoFrame]:
         out = []
         for poses in smoothed:
@@ -205,11 +202,17 @@ class VideoPipeline:
         return out
 
     def _followed(self, chunk: Iterator[Frame]) -> Iterator[tuple[Frame, Poses]]:
+        """While the networks look at a frame, whoever asks for the frames has the one before to work on."""
         assert self.follower is not None
+        before: tuple[Frame, Poses] | None = None
         for frame in chunk:
-            found = self.follower(frame.image, self._key(frame))
+            look = self.follower.begin(frame.image, self._key(frame))
+            if before is not None:
+                yield before
+            before = frame, self.follower.finish(look)
             self.seconds |= self.follower.seconds
-            yield frame, found
+        if before is not None:
+            yield before
 
     def _streamed(self, chunk: Iterator[Frame]) -> Iterator[tuple[Frame, Poses]]:
         """People of several frames share batches; what a detector finds comes by the same loop."""

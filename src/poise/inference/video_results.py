@@ -6,7 +6,8 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -108,45 +109,46 @@ class VideoResults:
         self._thumbs, self._every = [(i, t) for i, t in state["thumbs"]], state["every"]
         self.pipeline_state = state["pipeline"]
 
-    def add(self, frames: Sequence[VideoFrame], pipeline: VideoPipeline) -> None:
-        """Write the frames of a chunk, and the state to go on from.
+    def add(self, frames: Iterable[VideoFrame], pipeline: VideoPipeline) -> None:
+        """Write the frames of a chunk, each as it comes, and the state to go on from.
 
         Raises:
             WriteError: A file cannot be written.
         """
-        drawn: Iterator[tuple[VideoFrame, Pixels | None]] = ((frame, None) for frame in frames)
-        if frames and self._with_video:
-            drawn = self._part(frames)
-        try:
-            with self.poses.open("ab") as file:
-                for frame, pixels in drawn:
-                    [row] = image_rows(frame.poses, [1] * len(frame.poses))
+        with _written(self.poses):
+            file = self.poses.open("ab")
+        with file:
+            for frame, pixels in self._part(frames) if self._with_video else ((frame, None) for frame in frames):
+                [row] = image_rows(frame.poses, [1] * len(frame.poses))
+                with _written(self.poses):
                     file.write((json.dumps(row) + "\n").encode())
                     file.flush()
-                    self._thumb(frame, pixels)
-                    self.people += len(frame.poses)
-                    self.frames += 1
-                    self.ids |= {track for track in frame.ids if track > 0}
+                self._thumb(frame, pixels)
+                self.people += len(frame.poses)
+                self.frames += 1
+                self.ids |= {track for track in frame.ids if track > 0}
+            with _written(self.poses):
                 os.fsync(file.fileno())
                 size = file.tell()
-        except OSError as error:
-            raise WriteError(f"{str(self.poses)!r} cannot be written: {error.strerror or error}") from error
         self._keep(size, pipeline)
 
-    def _part(self, frames: Sequence[VideoFrame]) -> Iterator[tuple[VideoFrame, Pixels]]:
+    def _part(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, Pixels]]:
         """The frames as they are drawn, each then written into a part of the annotated video."""
-        name = f"{len(self._parts):06d}.mp4"
-        writer = PartWriter(self.work / name, self.source.size, rate=self.source.rate)
+        name, writer, begun = f"{len(self._parts):06d}.mp4", None, 0.0
         try:
             for frame in frames:
+                if writer is None:
+                    writer, begun = PartWriter(self.work / name, self.source.size, rate=self.source.rate), frame.time
                 pixels = self.drawn(frame)
-                writer.add(pixels, frame.time - frames[0].time)
+                writer.add(pixels, frame.time - begun)
                 yield frame, pixels
         except BaseException:
-            writer.drop()
+            if writer is not None:
+                writer.drop()
             raise
-        writer.close()
-        self._parts.append((name, frames[0].time))
+        if writer is not None:
+            writer.close()
+            self._parts.append((name, begun))
 
     def drawn(self, frame: VideoFrame) -> Pixels:
         """The frame with its people: filled keypoints as rings, uncertain ones thin, each person with the id of the track."""
@@ -211,6 +213,15 @@ class VideoResults:
     def done(self) -> None:
         """Remove what was needed to go on."""
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """The block writes a file: what the system says against it is a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
 
 
 def _corner(poses: Poses, row: int) -> tuple[float, float]:

@@ -96,7 +96,7 @@ def landmark_view(image: Image, region: Frame) -> Float[Tensor, "3 h w"]:
 
 
 def _scaled(pixels: UInt8[np.ndarray, "h w 3"], factor: float) -> Float[Tensor, "3 h w"]:
-    return torch.from_numpy(pixels).permute(2, 0, 1) * torch.tensor(factor, dtype=torch.float32)
+    return torch.from_numpy(pixels).float().mul_(factor).permute(2, 0, 1)
 
 
 def candidates(boxes: Float[Tensor, "n 12"], logits: Float[Tensor, "n 1"], *, min_score: float = MIN_SCORE) -> BlazeDetections:

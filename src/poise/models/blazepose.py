@@ -189,15 +189,21 @@ class BlazePose(TopDown):
         The alignment is the two landmarks that say where the person is in the next frame of a video, pixels of the view; None
         with the flip test, and of networks without these landmarks.
         """
+        count, places = len(self.skeleton), list[Any]([None] * len(images))
         if flip or not self._aligns:
-            output, aligned = self.output(images, flip=flip), None
+            output = self.output(images, flip=flip)
+            read = [decode(output) for decode in decoders]
+        elif list(decoders) == [self.codec.decode]:  # videos: all landmarks at once
+            output, reads = self._landmarks(images), max(count, BODY + 2)
+            every = replace(self.codec, keypoints=reads, joint_weights=None).decode(output[:, :reads])
+            places = list(every.xy[:, BODY : BODY + 2].cpu())
+            read = [Points(every.xy[:, :count], every.score[:, :count])]
         else:
-            every = self._landmarks(images)
-            output, aligned = every[:, : len(self.skeleton)], every[:, BODY : BODY + 2]
-        read = [decode(output) for decode in decoders]
+            output = self._landmarks(images)
+            two = replace(self.codec, keypoints=2, joint_weights=None)
+            places = list(two.decode(output[:, BODY : BODY + 2]).xy.cpu())
+            read = [decode(output[:, :count]) for decode in decoders]
         each = [Points(points.xy.cpu(), points.score.cpu()) for points in read]
-        two = replace(self.codec, keypoints=2, joint_weights=None)
-        places = [None] * len(images) if aligned is None else list(two.decode(aligned).xy.cpu())
         return list(zip(by_view(each), output[:, 0, 5].tolist(), places, strict=True))
 
     def poses(self, views: ImageViews, answers: Sequence[Any], key: Key, *, decoders: Sequence[Decoder]) -> list[Poses]:

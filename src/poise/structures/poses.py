@@ -147,12 +147,13 @@ class Poses:
         tensors = {name: values.detach().cpu() for name, values in self._tensors().items()}
         return {name: (v.float() if v.dtype == torch.bfloat16 else v).numpy() for name, v in tensors.items()}
 
-    def to_dict(self, skeleton: Skeleton | None = None) -> dict[str, Any]:
+    def to_dict(self, skeleton: Skeleton | None = None, *, decimals: int | None = None) -> dict[str, Any]:
         """The poses as numbers, text, lists and dictionaries that `json.dumps` takes; values that are not finite are None.
 
         Args:
             skeleton: Skeleton with the names of the keypoints; by default that of the poses. Without any the
                 keypoints have no names.
+            decimals: To which positions and scores are rounded; by default they are not.
 
         Returns:
             `file_name`, `image_id`; `frame` and `time` where the image is of a video; `width` and `height` where its size is
@@ -165,7 +166,7 @@ class Poses:
         """
         chosen = self._named_by(skeleton)
         names = {} if chosen is None else {"keypoint_names": list(chosen.keypoints)}
-        return {**self._image(), **names, "people": [one._person() for one in self]}
+        return {**self._image(decimals), **names, "people": self._people(decimals)}
 
     def to_rows(self, skeleton: Skeleton | None = None) -> list[dict[str, Any]]:
         """A table of the poses, one flat dictionary a person; values that are not finite are None.
@@ -188,8 +189,7 @@ class Poses:
         names = [f"keypoint_{name}" if name in ("box", "pose") else name for name in names]  # whose scores have columns already
         columns = [f"{name}_{part}" for name in names for part in ("x", "y", "score")]
         rows = []
-        for number, one in enumerate(self, start=1):
-            person = one._person()
+        for number, person in enumerate(self._people(), start=1):
             track = {"track": person["track"]} if "track" in person else {}
             scores = {name: person[name] for name in ("pose_score", "box_score")}
             box = dict(zip(("box_x0", "box_y0", "box_x1", "box_y1"), person["box"], strict=True))
@@ -248,24 +248,28 @@ class Poses:
             )
         return chosen
 
-    def _image(self) -> dict[str, Any]:
+    def _image(self, decimals: int | None = None) -> dict[str, Any]:
         """The image's name, id and size, as plain values."""
         video = {name: value for name in ("frame", "time") if (value := getattr(self.key, name)) is not None}
+        if "time" in video and decimals is not None:
+            video["time"] = round(video["time"], decimals)
         size = {} if self.size is None else {"width": self.size[1], "height": self.size[0]}
         return {"file_name": self.key.file_name, "image_id": self.key.image_id, **video, **size}
 
-    def _person(self) -> dict[str, Any]:
-        """The only person of these poses, for `to_dict`."""
-        keypoints = torch.cat((self.xy, self.score[..., None].to(self.xy)), dim=-1)[0]
-        person = {
-            "keypoints": _plain(keypoints),
-            "box": _plain(self.boxes[0]),
-            "box_score": _plain(self.box_score[0]),
-            "pose_score": _plain(self.pose_score[0]),
+    def _people(self, decimals: int | None = None) -> list[dict[str, Any]]:
+        """Each person, for `to_dict`."""
+        keypoints = torch.cat((self.xy, self.score[..., None].to(self.xy)), dim=-1)
+        columns: dict[str, list[Any]] = {
+            "keypoints": _plain(keypoints, decimals),
+            "box": _plain(self.boxes, decimals),
+            "box_score": _plain(self.box_score, decimals),
+            "pose_score": _plain(self.pose_score, decimals),
         }
-        track = {} if self.track is None else {"track": int(self.track[0])}
-        marked = {} if self.filled is None else {"filled": self.filled[0].nonzero().flatten().tolist()}
-        return {**person, **track, **marked}
+        if self.track is not None:
+            columns["track"] = self.track.tolist()
+        if self.filled is not None:
+            columns["filled"] = [own.nonzero().flatten().tolist() for own in self.filled]
+        return [dict(zip(columns, person, strict=True)) for person in zip(*columns.values(), strict=True)]
 
     def _tensors(self) -> dict[str, Tensor]:
         found = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -281,12 +285,13 @@ class Poses:
         return replace(self, **wanted)
 
 
-def _plain(values: Tensor) -> Any:
-    """A tensor as nested lists of numbers; None for nan and infinity, which JSON does not have."""
+def _plain(values: Tensor, decimals: int | None = None) -> Any:
+    """A tensor as nested lists of numbers, perhaps rounded; None for nan and infinity, which JSON does not have."""
 
     def finite(value: Any) -> Any:
         if isinstance(value, list):
             return [finite(one) for one in value]
         return value if math.isfinite(value) else None
 
-    return finite(values.tolist())
+    plain = (values if decimals is None else values.double().round(decimals=decimals)).tolist()
+    return plain if bool(values.isfinite().all()) else finite(plain)

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, Int16, UInt8, UInt16
 from torch import Tensor
 
 from poise.dims import Size
 from poise.geometry import Warp
+from poise.machine import compiled, compiles
 from poise.transforms.crop import Frame, frame_warp
 
 Border = Literal["zero", "replicate"]
@@ -72,8 +73,15 @@ def region_view(image: UInt8[Tensor, "3 H W"], region: Frame, side: int, *, bord
         side: Of the view, pixels.
         border: What lies outside the image.
     """
-    x, y = _positions(region, side)
-    view: UInt8[np.ndarray, "h w 3"] = _resampled(image.permute(1, 2, 0).numpy(), x, y, border)
+    whole, part = np.empty((side, side, 2), np.int16), np.empty((side, side), np.uint16)
+    matrix = cv2.getPerspectiveTransform(np.array([(0, side), (0, 0), (side, 0), (side, side)], np.float32), _corners(region))
+    if compiles():
+        compiled(_place)(matrix, whole, part)
+    else:
+        column, row = np.arange(side)[None, :], np.arange(side)[:, None]
+        x, y, scale = (a * column + b * row + c for a, b, c in matrix)
+        whole, part = _places(x / scale, y / scale)
+    view: UInt8[np.ndarray, "h w 3"] = _remapped(image.permute(1, 2, 0).numpy(), whole, part, border)
     return view
 
 
@@ -89,30 +97,37 @@ def mask_in_image(mask: Float[np.ndarray, "h w"], region: Frame, size: Size) -> 
     warp = region_warp(region, side)[:2].numpy()
     column, row = np.arange(size[1])[None, :], np.arange(size[0])[:, None]
     x, y = (a * column + b * row + c for a, b, c in warp)
-    moved: Float[np.ndarray, "H W"] = _resampled(np.ascontiguousarray(mask, np.float32), x, y, "zero")
+    moved: Float[np.ndarray, "H W"] = _remapped(np.ascontiguousarray(mask, np.float32), *_places(x, y), "zero")
     return moved
 
 
-def _resampled(pixels: Any, x: Float[np.ndarray, "h w"], y: Float[np.ndarray, "h w"], border: Border) -> Any:
-    """The pixels at positions, rounded to 1/32 pixel."""
+def _places(
+    x: Float[np.ndarray, "h w"], y: Float[np.ndarray, "h w"]
+) -> tuple[Int16[np.ndarray, "h w 2"], UInt16[np.ndarray, "h w"]]:
+    """Positions as OpenCV's `remap` takes them: whole pixels, and the number of the 1/32 by 1/32 pixel in them."""
     i, j = (np.rint(np.clip(at, -LIMIT, LIMIT) * STEPS).astype(np.int32) for at in (x, y))
-    whole = np.stack((i >> 5, j >> 5), axis=-1).astype(np.int16)
-    part = ((j & 31) * STEPS + (i & 31)).astype(np.uint16)
+    return np.stack((i >> 5, j >> 5), axis=-1).astype(np.int16), ((j & 31) * STEPS + (i & 31)).astype(np.uint16)
+
+
+def _place(
+    matrix: Float64[np.ndarray, "3 3"], whole: Int16[np.ndarray, "h w 2"], part: UInt16[np.ndarray, "h w"]
+) -> None:  # pragma: no cover - compiled
+    """`_places` of the pixels of a view, whose positions a matrix says; float64, in the order of operations of NumPy's."""
+    for row in range(whole.shape[0]):
+        for column in range(whole.shape[1]):
+            scale = matrix[2, 0] * column + matrix[2, 1] * row + matrix[2, 2]
+            x = (matrix[0, 0] * column + matrix[0, 1] * row + matrix[0, 2]) / scale
+            y = (matrix[1, 0] * column + matrix[1, 1] * row + matrix[1, 2]) / scale
+            i = np.int32(np.rint(min(max(x, -LIMIT), LIMIT) * STEPS))
+            j = np.int32(np.rint(min(max(y, -LIMIT), LIMIT) * STEPS))
+            whole[row, column, 0], whole[row, column, 1] = i >> 5, j >> 5
+            part[row, column] = (j & 31) * STEPS + (i & 31)
+
+
+def _remapped(pixels: Any, whole: Int16[np.ndarray, "h w 2"], part: UInt16[np.ndarray, "h w"], border: Border) -> Any:
+    """The pixels at positions of 1/32 pixel."""
     mode = cv2.BORDER_CONSTANT if border == "zero" else cv2.BORDER_REPLICATE
     return cv2.remap(pixels, whole, part, cv2.INTER_LINEAR, borderMode=mode, borderValue=0)
-
-
-def _positions(region: Frame, side: int) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
-    """Where each pixel of a view lies in the image: x and y.
-
-    The corners of the region are float32, as OpenCV 4's `boxPoints` computes them; between them everything is float64.
-    """
-    corners = _corners(region)
-    view = np.array([(0, side), (0, 0), (side, 0), (side, side)], np.float32)
-    matrix = cv2.getPerspectiveTransform(view, corners)
-    column, row = np.arange(side)[None, :], np.arange(side)[:, None]
-    x, y, scale = (a * column + b * row + c for a, b, c in matrix)
-    return x / scale, y / scale
 
 
 def _corners(region: Frame) -> Float[np.ndarray, "4 2"]:

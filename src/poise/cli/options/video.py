@@ -33,7 +33,8 @@ class VideoOptions:
         causal: Smoothers do not wait for later frames, as with a camera.
         appearance: Colours of people help to tell them apart.
         no_video: No annotated video is written.
-        live: Show the frames in a window, or, where there is none, frames a second.
+        live: Show the frames in a window, or, where there is none, frames a second. Closing it, q or Esc end the run of a
+            camera; a file is worked on to its end.
         report: Write report.html: contact sheet, people over time, gaps and jumps.
         also: Further results of a video: coco (predictions.json), csv, parquet, dlc (DeepLabCut's .h5), dlc-csv, sleap,
             movement, openpose.

@@ -276,7 +276,10 @@ class CameraSource(FrameSource):
         if not number.isdigit():
             raise InputError(f"{text!r} names no camera; the first is camera:0")
         self.name, self.losses, self._number = text, Losses(), int(number)
+        log = cv2.utils.logging
+        before = log.setLogLevel(log.LOG_LEVEL_SILENT)  # what it would tell is said below, in one sentence
         self._capture = cv2.VideoCapture(self._number)
+        log.setLogLevel(before)
         if not self._capture.isOpened():
             raise InputError(f"there is no camera {number} on this machine, or another program uses it")
         width, height = (int(self._capture.get(what)) for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))

@@ -1,0 +1,234 @@
+"""Tracks of drawn people whose ids are known, by a model that is trained here: IDF1, HOTA, changes of ids.
+
+    python benchmarks/drawn_video.py --out runs/drawn-video                            # four minutes on one core
+    python benchmarks/drawn_video.py --out runs/drawn-video --frames 300 --video       # the model that is there, and pictures
+
+Three people cross each other again and again over 2,000 frames; of eight in a second film four enter and leave. Keypoints are
+those of `poise_people`, which learns what drawings look like from single people (`poise train demo`, two thousand of them).
+Boxes come from `poise_people_detector`, as it comes with poise, every tenth frame. Nobody of the films was drawn before.
+
+Who has fewer than five visible keypoints in a frame, behind somebody else or at the edge, counts neither way in it.
+"""
+
+import json
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from math import asin, cos, pi, sin
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+
+from poise.data.figures.canvas import Camera, Canvas
+from poise.data.figures.look import Look
+from poise.data.figures.person import Build, Outfit, person
+from poise.data.figures.photograph import Shot
+from poise.data.figures.pose import Pose
+from poise.data.figures.scene import Scene, draw_figures, random_light
+from poise.data.figures.surroundings import background
+from poise.data.naming import to_category
+from poise.data.video.frames import Frame, FrameSource, Losses
+from poise.evaluation.tracks import evaluate_tracks, read_tracks, read_truth
+from poise.inference.video import VideoPipeline, VideoSettings, predictor_for
+from poise.inference.video_results import POSES, VideoResults
+from poise.recipes.demo import drawn
+from poise.skeletons import COCO17
+from poise.training.fit import fit
+from poise.weights.cache import PEOPLE, PEOPLE_DETECTOR, located, shipped
+
+SIZE = (256, 448)
+"""Height and width of the frames."""
+
+VISIBLE = 5
+"""Visible keypoints from which somebody counts."""
+
+
+@dataclass(frozen=True)
+class Walker:
+    """Somebody who walks to and fro, or once through the picture.
+
+    Attributes:
+        seed: Of the looks.
+        height: About the height of the body, pixels.
+        ground: y of the feet.
+        start: x in the first frame.
+        speed: Pixels a frame, to the right.
+        frames: First frame, and the one after the last.
+        turns: Whether they turn at the edge.
+    """
+
+    seed: int
+    height: float
+    ground: float
+    start: float
+    speed: float
+    frames: tuple[int, int] = (0, 10**9)
+    turns: bool = True
+
+    def place(self, frame: int) -> tuple[float, float]:
+        """x, and the direction from -1 to 1; slower before a turn, as people are."""
+        if not self.turns:
+            return self.start + self.speed * (frame - self.frames[0]), float(np.sign(self.speed))
+        reach = 0.42 * SIZE[1]
+        phase = asin((self.start - SIZE[1] / 2) / reach) + self.speed * frame / reach
+        return SIZE[1] / 2 + reach * sin(phase), float(np.sign(self.speed)) * cos(phase)
+
+    def pose(self, frame: int) -> Pose:
+        """A step of a walk, towards where they go."""
+        phase, yaw = 2 * pi * frame / 26 + self.seed, 68 * float(np.clip(2.5 * self.place(frame)[1], -1, 1))
+        both = [(sin(phase + shift), max(0.0, cos(phase + shift))) for shift in (0.0, pi)]
+        legs = [(4 + 20 * step, 3.0, 6.0, 8 + 40 * recover) for step, recover in both]
+        arms = [(-20 * step, 8.0, 12.0, 22.0) for step, _ in both]
+        return Pose(yaw, 5.0, 0.0, (4.0, 0.0, 0.0), (0.0, 3.0, 0.0), (arms[0], arms[1]), (legs[0], legs[1]))
+
+
+THREE = (Walker(1, 150, 226, 60, 2.1), Walker(2, 138, 214, 390, -1.6), Walker(5, 162, 240, 210, 1.2))
+EIGHT = (
+    *THREE,
+    Walker(4, 92, 170, 400, -1.7),
+    Walker(7, 156, 232, -30, 1.9, (100, 400), turns=False),
+    Walker(6, 132, 206, 470, -2.2, (150, 430), turns=False),
+    Walker(9, 104, 182, -25, 1.5, (300, 700), turns=False),
+    Walker(8, 150, 228, 480, -1.3, (420, 900), turns=False),
+)
+
+
+class Film(FrameSource):
+    """A drawn film; its labels are there once its frames were.
+
+    Args:
+        walkers: Who walks in it.
+        count: Frames.
+        seed: Of background, light and noise.
+    """
+
+    def __init__(self, walkers: tuple[Walker, ...], count: int, *, seed: int) -> None:
+        self.walkers, self.count, self.length, self.size, self.rate = walkers, count, count, SIZE, 25.0
+        self.name = f"{len(walkers)} people"
+        self.losses, self.seed, look = Losses(), seed, Look()
+        rng = np.random.default_rng(seed)
+        self.backdrop, self.light, self.look = background(rng, SIZE, look), random_light(rng, look), look
+        self.shot = Shot.random(rng, look, SIZE)
+        dressed = (np.random.default_rng(1000 * seed + one.seed) for one in walkers)
+        self.bodies = [(Build.random(rng), Outfit.random(rng)) for rng in dressed]
+        self.images: list[dict[str, Any]] = []
+        self.people: list[dict[str, Any]] = []
+
+    def frames(self, first: int = 0) -> Generator[Frame, None, None]:
+        """The frames from a number on."""
+        for index in range(first, self.length):
+            there, scene = self.drawn(index)
+            self.label(index, there, scene)
+            yield Frame(index, index / self.rate, torch.from_numpy(scene.image).permute(2, 0, 1), self.name)
+
+    def drawn(self, index: int) -> tuple[list[int], Scene]:
+        """Who is there, the farthest first, and a frame."""
+        there = [n for n, one in enumerate(self.walkers) if one.frames[0] <= index < one.frames[1]]
+        there.sort(key=lambda n: self.walkers[n].ground)
+        staged = [self.staged(n, index) for n in there]
+        canvas = Canvas(self.backdrop)
+        _, found = draw_figures(canvas, staged, self.light, look=self.look, shaded=[True] * len(staged))
+        return there, found(self.shot.taken(np.random.default_rng((self.seed, index)), canvas.image))
+
+    def staged(self, number: int, index: int) -> tuple[Any, Camera]:
+        """A body, and the camera that puts it on its ground."""
+        walker, (build, outfit) = self.walkers[number], self.bodies[number]
+        figure = person(build, outfit, walker.pose(index))
+        flat = Camera(walker.height, walker.place(index)[0], 0.0, 6.0)
+        below = float(flat.project(figure.foot * np.array([figure.down]))[0, 1])
+        return figure, Camera(walker.height, flat.x, walker.ground - below, 6.0)
+
+    def label(self, index: int, there: list[int], scene: Scene) -> None:
+        """Add the labels of a frame in COCO's form."""
+        image_id = index + 1
+        self.images.append({"id": image_id, "file_name": self.name, "frame": index, "width": SIZE[1], "height": SIZE[0]})
+        for row, number in enumerate(there):
+            seen, (x0, y0, x1, y1) = scene.visible[row], scene.boxes[row].tolist()
+            if not (seen > 0).any():
+                continue
+            counts = (seen == 2).sum() >= VISIBLE
+            flat = [v for xy, s in zip(scene.xy[row].tolist(), seen.tolist(), strict=True) for v in (*xy, s)]
+            self.people.append(
+                {
+                    "id": len(self.people) + 1,
+                    "image_id": image_id,
+                    "category_id": 1,
+                    "track_id": number + 1,
+                    "iscrowd": 0,
+                    "bbox": [x0, y0, x1 - x0, y1 - y0],
+                    "area": float(scene.area[row]),
+                    "keypoints": flat if counts else [0] * len(flat),
+                    "num_keypoints": int((seen > 0).sum()) if counts else 0,
+                }
+            )
+
+    def document(self) -> dict[str, Any]:
+        """The labels of the frames that were drawn."""
+        category = {"id": 1, "name": "person", **to_category(COCO17)}
+        return {"images": self.images, "annotations": self.people, "categories": [category]}
+
+
+def trained(out: Path, *, people: int, epochs: int, minutes: float) -> Path:
+    """The model, trained unless it is there."""
+    file = out / "run" / "model.safetensors"
+    if not file.is_file():
+        recipe = drawn(people=people, checked=60, epochs=epochs, seed=0, size=(128, 96), rate=4e-3)
+        fit(recipe, out=out / "run", start=shipped(PEOPLE), workers=0, minutes=minutes)
+    return file
+
+
+def scores(film: Film, model: Path, out: Path, *, video: bool) -> dict[str, float]:
+    """Follow the people of a film, and compare with its labels."""
+    out.mkdir(parents=True, exist_ok=True)
+    predictor = predictor_for(model, detector=str(located(PEOPLE_DETECTOR)))
+    pipeline = VideoPipeline(predictor, film, VideoSettings())
+    results = VideoResults(out, film, predictor.model, asked={}, video=video)
+    for chunk in pipeline.chunks():
+        results.add(chunk, pipeline)
+    results.join_parts()
+    results.done()
+    (out / "labels.json").write_text(json.dumps(film.document()))
+    truth = read_truth(out / "labels.json")
+    found = evaluate_tracks(truth, read_tracks(out / POSES, truth.skeleton, min_keypoint_score=None), by="oks")
+    names = ("IDF1", "HOTA", "MOTA", "IDSW", "FP", "FN", "truth", "truth ids", "found ids")
+    return {name: round(float(found.scores[name]), 3) for name in names}
+
+
+def main(
+    *,
+    out: Path,
+    frames: int = 2000,
+    crowd_frames: int = 800,
+    people: int = 2000,
+    epochs: int = 6,
+    minutes: float = 2.5,
+    model: Path | None = None,
+    video: bool = False,
+) -> None:
+    """Train and measure.
+
+    Args:
+        out: Folder of the model and the results; a model that is there is taken.
+        frames: Frames of the film of three people.
+        crowd_frames: Frames of that of eight.
+        people: Drawings to learn from.
+        epochs: Epochs.
+        minutes: Longest time of training.
+        model: Instead, a model of COCO's keypoints.
+        video: Write annotated videos, to be looked at.
+    """
+    begun = time.process_time()
+    file = model or trained(out, people=people, epochs=epochs, minutes=minutes)
+    print(f"a model after {time.process_time() - begun:.0f} s of processor time", flush=True)
+    for walkers, count in ((THREE, frames), (EIGHT, crowd_frames)):
+        if count:
+            film = Film(walkers, count, seed=len(walkers))
+            print(film.name, count, "frames:", scores(film, file, out / f"people{len(walkers)}", video=video), flush=True)
+    print(f"{time.process_time() - begun:.0f} s of processor time")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
