@@ -1,6 +1,7 @@
 """`poise.video` and `poise predict VIDEO`: following, results, going on after a stop, and the files of the labs' tools."""
 
 import io
+import itertools
 import json
 import re
 from pathlib import Path
@@ -18,11 +19,12 @@ from poise.data.video.frames import open_source
 from poise.errors import InputError
 from poise.inference import video as video_module
 from poise.inference.detect import Detected, Detector
-from poise.inference.follow import FollowSettings
+from poise.inference.follow import Follower, FollowSettings
 from poise.inference.video import VideoPipeline, VideoSettings, predictor_for, video
 from poise.inference.video_results import VideoResults, read_frames
 from poise.models.top_down import TopDown
 from poise.skeletons import Skeleton
+from poise.structures import Key
 
 FRAMES = 40
 BLOB = Skeleton("blob", ("a", "b", "c", "d"), bones=(("a", "b"),), sigmas=(0.1,) * 4)
@@ -124,6 +126,36 @@ def test_detections_that_turn_out_to_be_nobody_do_not_ask_the_detector_again(fil
     found = list(video(film, model(), detector=detector, smooth=(), detect_every=8, min_box_score=0.05))
     assert all(1 in one.ids for one in found)
     assert detector.asked <= 2 + FRAMES // 8, "in the first frame, and in its turns"
+
+
+class SeesTop(SeesBrightness):
+    """Is sure of what is at the top of the bright square, and of nothing below."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = super().forward(images)
+        maps[:, 2] = (maps[:, 0] + maps[:, 1]) / 2  # as sure of a third one there
+        maps[:, 3] = 0.0
+        return maps
+
+
+@pytest.mark.parametrize(("least", "kept"), [(0.97, 0.97**8), (0.0, 0.0)])
+def test_a_box_does_not_shrink_to_the_part_that_is_seen_best(film: Path, least: float, kept: float) -> None:
+    own = model()
+    own.network = SeesTop()
+    predictor = predictor_for(own, detector=SquareDetector())
+    how = FollowSettings(detect_every=100, least=least, min_score=0.0)
+    follower = Follower(own, predictor.settings, predictor.detector, 0.3, how)
+    heights = []
+    for frame in itertools.islice(open_source(str(film)).frames(), 6):
+        follower(frame.image, Key(frame.name, frame.index + 1))
+        heights += [float(region.box[3] - region.box[1]) for region in follower.regions]
+    assert len(heights) == 6
+    shares = [after / before for before, after in itertools.pairwise([36.0, *heights])]  # 36: the detector's box
+    if least:
+        assert min(shares) >= least - 1e-4
+        assert heights[-1] >= kept * 36
+    else:
+        assert heights[-1] < 12, "without a limit it shrinks to its upper edge"
 
 
 def test_a_detector_in_every_frame_finds_the_same_people(film: Path) -> None:
@@ -383,6 +415,6 @@ def test_photographs_and_videos_are_told_apart(
 
 
 def test_numbers_of_following_are_checked() -> None:
-    for wrong in ({"detect_every": 0}, {"growth": 0.0}, {"overlap": 2.0}, {"duplicate": 0.0}):
+    for wrong in ({"detect_every": 0}, {"growth": 0.0}, {"overlap": 2.0}, {"least": 2.0}, {"duplicate": 0.0}):
         with pytest.raises(InputError, match="following"):
             FollowSettings(**wrong)  # type: ignore[arg-type]

@@ -34,6 +34,8 @@ class FollowSettings:
         detect_every: Frames from one run of the detector to the next; 1 runs it in every frame, and follows nobody.
         min_score: Pose score below which a person is lost: the detector runs again in the next frame.
         growth: Factor by which the box around confident keypoints grows (Simple Baselines' tracking: 1.15).
+        least: Sides of the box by those of the one before, at least, where some keypoints are not confident. A box around what
+            is seen best would shrink to it, from view to view.
         overlap: IoU from which a detected box belongs to somebody who is followed, and takes the place of the followed box.
         duplicate: OKS above which two poses are one person: the one of lower score goes.
 
@@ -44,15 +46,17 @@ class FollowSettings:
     detect_every: int = 10
     min_score: float = 0.15
     growth: float = 1.15
+    least: float = 0.97
     overlap: float = 0.3
     duplicate: float = 0.7
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if self.detect_every < 1 or self.growth <= 0 or not 0 <= self.overlap <= 1 or self.duplicate <= 0:
+        shares = 0 <= self.overlap <= 1 and 0 <= self.least <= 1
+        if self.detect_every < 1 or self.growth <= 0 or not shares or self.duplicate <= 0:
             raise InputError(
-                f"following: detect_every is at least 1, growth and duplicate are above 0 and overlap is 0 to 1, found "
-                f"{self.detect_every}, {self.growth}, {self.duplicate} and {self.overlap}"
+                f"following: detect_every is at least 1, growth and duplicate are above 0, overlap and least are 0 to 1, found "
+                f"{self.detect_every}, {self.growth}, {self.duplicate}, {self.overlap} and {self.least}"
             )
 
 
@@ -128,7 +132,7 @@ class Follower:
             self.regions, self._since = self._joined(self._detected(image)), 0
         views = self.model.region_views(image, self.regions)
         answers = self._pool.submit(self._answers, views)
-        if self._since >= self.how.detect_every and (self.detector is not None or self.model.finds_people):
+        if self._since >= self.how.detect_every and self._detects:
             fresh, self._since = self._pool.submit(self._detected, image), 0
         return Look((image.shape[1], image.shape[2]), key, views, answers, fresh)
 
@@ -137,7 +141,8 @@ class Follower:
         answers, size, views = look.answers.result(), look.size, look.views
         with torch.inference_mode():
             [poses] = self.model.poses(views, answers, look.key, decoders=[self.model.codec.decode])
-            following = self.model.next_regions(views, answers, poses=poses, size=size, growth=self.how.growth)
+            how = {"growth": self.how.growth, "least": self.how.least if self._detects else 0.0}
+            following = self.model.next_regions(views, answers, poses=poses, size=size, **how)
         sure = (poses.pose_score >= self.how.min_score).tolist()
         good = [there and region is not None for there, region in zip(sure, following, strict=True)]
         # A detection that turns out to be nobody is no loss: the detector would run in every frame of a crowd.
@@ -148,6 +153,11 @@ class Follower:
         if look.fresh is not None:
             self.regions = self._joined(look.fresh.result())
         return replace(poses if len(kept) == len(poses) else poses[kept], skeleton=self.model.skeleton, size=size)
+
+    @property
+    def _detects(self) -> bool:
+        """Whether there is a detector; without one the first box is the whole image, which says nothing of people's sizes."""
+        return self.detector is not None or self.model.finds_people
 
     def _detected(self, image: Image) -> list[Region]:
         """Regions of the people that the detector sees; without one that of the whole image, where nobody is followed."""

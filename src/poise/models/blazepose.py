@@ -239,7 +239,7 @@ class BlazePose(TopDown):
         return self._cut(image, frames, boxes, torch.tensor([region.score for region in regions]), list(range(len(regions))))
 
     def next_regions(
-        self, views: ImageViews, answers: Sequence[Any], *, poses: Poses, size: Size, growth: float
+        self, views: ImageViews, answers: Sequence[Any], *, poses: Poses, size: Size, growth: float, least: float
     ) -> list[Region | None]:
         """Where the alignment landmarks say, or, of networks without, around the body's axis; None where nobody is there.
 
@@ -249,9 +249,10 @@ class BlazePose(TopDown):
             poses: What `poses` made of them, as many.
             size: Size of the frame (h, w), pixels.
             growth: Of a box around keypoints; a region by alignment grows as the preprocessing says.
+            least: Of such a box, by the one before.
         """
         sides = torch.tensor([size[1], size[0]], dtype=torch.float32)
-        boxes = super().next_regions(views, answers, poses=poses, size=size, growth=growth)
+        boxes = super().next_regions(views, answers, poses=poses, size=size, growth=growth, least=least)
         found: list[Region | None] = []
         for points, box, (_, presence, _) in zip(self._alignments(views, answers, poses), boxes, answers, strict=True):
             if presence <= MIN_PRESENCE or points is None:

@@ -194,9 +194,12 @@ class TopDown(DenseModel):
         return self.views(image, boxes, torch.tensor([region.score for region in regions]))
 
     def next_regions(
-        self, views: ImageViews, answers: Sequence[Any], *, poses: Poses, size: Size, growth: float
+        self, views: ImageViews, answers: Sequence[Any], *, poses: Poses, size: Size, growth: float, least: float
     ) -> list[Region | None]:
         """Where the people of a frame are looked for in the next one: around their confident keypoints.
+
+        Where some are not confident the box may become smaller only slowly: else it would shrink to the part that is seen best,
+        of which the next view shows even less.
 
         Args:
             views: Of the regions of the frame.
@@ -204,19 +207,22 @@ class TopDown(DenseModel):
             poses: What `poses` made of them, as many.
             size: Size of the frame (h, w), pixels.
             growth: Factor by which the box around the keypoints grows.
+            least: Sides of the box by those of the region before, at least, where a keypoint is not confident.
 
         Returns:
             One for each pose; None where the person was lost.
         """
         known = poses.score >= self.preprocess.min_keypoint_score
         found: list[Region | None] = []
-        for xy, sure in zip(poses.xy, known, strict=True):
+        for xy, sure, before in zip(poses.xy, known, views.layout[0], strict=True):
             own = xy[sure]
             if len(own) < min(MIN_KEYPOINTS, len(self.skeleton)):
                 found.append(None)
                 continue
             low, high = own.amin(dim=0), own.amax(dim=0)
             middle, half = (low + high) / 2, ((high - low) / 2).clamp(min=1.0) * growth
+            if len(own) < len(xy):
+                middle, half = not_below(middle, half, before, least)
             found.append(Region(torch.cat((middle - half, middle + half))))
         return found
 
@@ -363,3 +369,20 @@ def _stacked(each: Sequence[Points], keypoints: int) -> Points:
 def whole_box(size: Size) -> Float[Tensor, "1 4"]:
     """The box x0 y0 x1 y1 of a whole image of some size (h, w)."""
     return torch.tensor([[0.0, 0.0, size[1], size[0]]])
+
+
+def not_below(
+    middle: Float[Tensor, " 2"], half: Float[Tensor, " 2"], before: Float[Tensor, "4"], least: float
+) -> tuple[Float[Tensor, " 2"], Float[Tensor, " 2"]]:
+    """Middle and half sides of the box nearest to an earlier one that holds a box and has sides of at least a share of its.
+
+    Args:
+        middle: Of the box.
+        half: Its half sides.
+        before: The earlier box.
+        least: The share.
+    """
+    centre = (before[:2] + before[2:]) / 2
+    larger = torch.maximum(half, least * (before[2:] - before[:2]) / 2)
+    room = larger - half
+    return torch.minimum(torch.maximum(centre, middle - room), middle + room), larger
