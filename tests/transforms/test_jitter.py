@@ -1,5 +1,5 @@
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -8,10 +8,12 @@ from poise.errors import InputError
 from poise.skeletons import COCO17
 from poise.structures import Key, Labels, Preprocess, Sample
 from poise.transforms.crop import box_frame
+from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.drop import Cutout
 from poise.transforms.jitter import SUPER, Augmentation, Draw
 from poise.transforms.paint import Paint
 from poise.transforms.person_crop import PersonCrop
+from poise.transforms.scene_jitter import SceneAugmentation
 
 STILL = {"scale": 0.0, "rotation": 0.0, "flip": 0.0}
 MSPN = Augmentation(
@@ -258,3 +260,15 @@ def test_hue_goes_round_and_each_step_is_left_out_of_half_of_the_views():
     assert 10 < sum(same) < 34
     assert any(p[1] > 5 > p[2] for p in pixels), "past red to yellow"
     assert any(p[2] > 25 for p in pixels), "and to blue"
+
+
+@pytest.mark.parametrize("kind", [Augmentation, SceneAugmentation, DetectorAugmentation])
+def test_no_number_of_an_augmentation_is_nan_or_infinite(kind):
+    defaults = {one.name: getattr(kind(), one.name) for one in fields(kind)}
+    of_floats = {name for name, v in defaults.items() if isinstance(v, tuple) and v and type(v[0]) is float}
+    amounts = {name: v for name, v in defaults.items() if isinstance(v, float) or name in of_floats}
+    assert len(amounts) > 5
+    for name, value in amounts.items():
+        for odd in (math.nan, math.inf):
+            with pytest.raises(InputError, match=f"augmentation: {name}"):
+                kind(**{name: (odd, *value[1:]) if isinstance(value, tuple) else odd})

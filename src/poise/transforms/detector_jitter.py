@@ -10,6 +10,7 @@ from typing import final
 import torch
 
 from poise.errors import InputError
+from poise.transforms.amounts import check_finite
 from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
 from poise.transforms.rotated_boxes import BoxRule, check_box_rule
@@ -90,6 +91,7 @@ class DetectorAugmentation:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_finite(self)
         for name in ("turn", "flip", "crop", "mosaic", "grey", "crop_share", "min_visible", "colour"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"augmentation: {name} is a share or a probability, 0 to 1, not {getattr(self, name)}")

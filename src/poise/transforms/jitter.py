@@ -7,6 +7,7 @@ from typing import Literal, final, get_args
 import torch
 
 from poise.errors import InputError
+from poise.transforms.amounts import check_finite
 from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
 
@@ -120,6 +121,7 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_finite(self)
         for name in ("rotation_probability", "translation_probability", "flip", "half_body"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"augmentation: {name} is a probability, 0 to 1, not {getattr(self, name)}")

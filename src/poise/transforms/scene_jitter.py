@@ -10,6 +10,7 @@ from typing import Literal, final
 import torch
 
 from poise.errors import InputError
+from poise.transforms.amounts import check_finite
 from poise.transforms.drop import Drop
 from poise.transforms.paint import Paint
 
@@ -92,6 +93,7 @@ class SceneAugmentation:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_finite(self)
         for name in ("flip", "shake_probability", "grey", "hsv_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"augmentation: {name} is a probability, 0 to 1, not {getattr(self, name)}")
