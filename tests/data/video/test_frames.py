@@ -1,5 +1,6 @@
 """Frames of made-up videos: times, rotation, odd sizes, 10 bit, sound, folders; and files that are none or damaged."""
 
+import os
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -153,6 +154,10 @@ HOSTILE = {
     "riff.avi": lambda p: p.write_bytes(b"RIFF" + bytes(4) + b"AVI LIST"),
     "playlist.mp4": lambda p: p.write_text("#EXTM3U\n/etc/passwd\n"),
     "concat.mp4": lambda p: p.write_text("ffconcat version 1.0\nfile /etc/passwd\n"),
+    "header.mp4": lambda p: p.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + np.random.default_rng(1).bytes(4000)),
+    "pipe.mp4": os.mkfifo,  # whoever opened it would wait for ever
+    "loop.mp4": lambda p: p.symlink_to(p.name),
+    "folder.mp4": lambda p: p.mkdir(),
 }
 
 
@@ -164,6 +169,27 @@ def test_what_is_no_video_gets_one_sentence(name: str, tmp_path: Path) -> None:
         frames(path)
     assert name in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("grey.mkv", "ffv1", "gray16le"),
+        ("clear.mov", "qtrle", "argb"),
+        ("a\n[red]b.mkv", "ffv1", "yuv420p"),
+        ("fast.mkv", "ffv1", "yuv444p10le"),
+    ],
+)
+def test_odd_pictures_and_names_are_read(name: str, codec: str, pix_fmt: str, tmp_path: Path) -> None:
+    found = frames(write_video(tmp_path / name, 3, codec=codec, pix_fmt=pix_fmt))
+    assert [one.index for one in found] == [0, 1, 2]
+    assert abs(float(found[1].image[:, 40, 60].float().mean()) - 24) < 6
+    assert [one.name for one in found] == [name] * 3
+
+
+def test_a_picture_that_belongs_to_a_sound_is_a_video_of_one_frame(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "cover.mp4", 1, codec="mjpeg", pix_fmt="yuvj420p", sound=True, rate=1)
+    assert [one.index for one in frames(path)] == [0]
 
 
 def test_sound_alone_a_folder_of_nothing_and_a_missing_file_get_one_sentence(tmp_path: Path) -> None:
