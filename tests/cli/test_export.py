@@ -27,6 +27,7 @@ def export(tmp_path):
 def test_the_five_lines_of_the_readme_survive_an_export(export, monkeypatch, capsys):
     monkeypatch.chdir(export)
     assert main(["data", "check", "annotations.json"]) in (0, 1)
+    assert "\u2026" not in capsys.readouterr().out  # long paths are folded, not cut before the name of the file
     assert main(["data", "split", "annotations.json", "--share", "0.75", "--out", "splits"]) == 0
     told = capsys.readouterr().out
     assert "labelled people, 100 images without any" in told

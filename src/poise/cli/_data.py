@@ -122,16 +122,24 @@ def print_findings(console: Console, name: str, findings: Sequence[Finding], *, 
     """A table with the number of findings of each rule and the first few of them."""
     if not findings:
         return
-    table = Table("what is wrong", "count", "where", "found", "fixed to" if fixed else "--fix would change it to", title=name)
+    after = "fixed to" if fixed else "--fix would change it to"
+    table = Table("what is wrong", "count", title=name)
+    for column in ("where", "found", after):
+        table.add_column(column, overflow="fold")  # the last part of a path says which file it is
     rules: dict[tuple[str, bool], list[Finding]] = {}
     for finding in findings:
         rules.setdefault((finding.rule, bool(finding.fix)), []).append(finding)
     for (rule, _), members in sorted(rules.items(), key=lambda item: (bool(item[1][0].fix), -len(item[1]))):
         for row, finding in enumerate(members[:EXAMPLES]):
             count = f"{len(members)}" if row == 0 else ""
-            after = finding.fix or Text("left: only you can know", "red")
-            table.add_row(rule if row == 0 else "", count, str(finding.where), str(finding.found), after)
+            new = finding.fix or Text("left: only you can know", "red")
+            table.add_row(rule if row == 0 else "", count, _middle(finding.where), _middle(finding.found), new)
     console.print(table)
+
+
+def _middle(text: str) -> str:
+    """A text whose middle is left out where it is very long: its end is the name of the file."""
+    return text if len(text) <= 200 else f"{text[:80]}...{text[-110:]}"
 
 
 MAX_LOST = 0.1
