@@ -20,6 +20,9 @@ WARMUP_STEPS = 5
 MAX_STEPS = 200
 """Steps that are counted; then measuring ends."""
 
+FEW_STEPS = 100
+"""Steps below which a network has hardly begun to learn."""
+
 PARTS = ("wait", "forward", "encode", "backward", "update")
 
 
@@ -107,8 +110,30 @@ class Clock(RunCallback):
         self._handles = []
         if self.steps and trainer.is_global_zero:
             module = self.of(pl_module)
-            for line in self.lines(module.plan.workers, one=module.task.unit[0]):
+            planned = len(module.order) * module.recipe.epochs
+            for line in [
+                *self.lines(module.plan.workers, one=module.task.unit[0]),
+                *self.few_steps(module.plan.budget, planned=planned),
+            ]:
                 say(self.console, line)
+
+    def few_steps(self, budget: float | None, *, planned: int) -> list[str]:
+        """A warning where the time of a run ends it after few steps.
+
+        Args:
+            budget: Seconds of training; None for no limit.
+            planned: Steps of all epochs.
+        """
+        if budget is None or not self.steps:
+            return []
+        each = sum(self.seconds[part] for part in PARTS) / self.steps
+        steps = max(1, round(budget / max(each, 1e-9)))
+        if steps >= min(FEW_STEPS, planned):
+            return []
+        return [
+            f"at {each:.2g} s a step, {budget / 60:g} minutes are {steps} steps, and little is learnt before {FEW_STEPS}: give "
+            f"more --minutes, a smaller --batch, smaller views (--size) or a smaller network (--model poise_t is the smallest)"
+        ]
 
     def lines(self, workers: int, *, one: str = "person") -> list[str]:
         """Milliseconds per view or image by phase, and a warning where the data loader is the bottleneck.
