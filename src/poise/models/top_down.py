@@ -35,6 +35,10 @@ MIN_KEYPOINTS = 3
 """Confident keypoints without which a person is lost in a video; all of a skeleton with fewer."""
 
 
+SEEN = 0.3
+"""Somebody is lost in a video where both sides of the box around confident keypoints are below this share of the region's."""
+
+
 class TopDown(DenseModel):
     """Network, codec, preprocessing and skeleton of a top-down model.
 
@@ -199,7 +203,8 @@ class TopDown(DenseModel):
         """Where the people of a frame are looked for in the next one: around their confident keypoints.
 
         Where some are not confident the box may become smaller only slowly: else it would shrink to the part that is seen best,
-        of which the next view shows even less.
+        of which the next view shows even less. Who is seen only in a small part of the region is lost. With `least` 0, where
+        the region may be the whole image, neither holds.
 
         Args:
             views: Of the regions of the frame.
@@ -221,6 +226,9 @@ class TopDown(DenseModel):
                 continue
             low, high = own.amin(dim=0), own.amax(dim=0)
             middle, half = (low + high) / 2, ((high - low) / 2).clamp(min=1.0) * growth
+            if least and bool(((high - low) < SEEN * (before[2:] - before[:2])).all()):
+                found.append(None)  # a face alone, or a cloud of false keypoints on the background
+                continue
             if len(own) < len(xy):
                 middle, half = not_below(middle, half, before, least)
             found.append(Region(torch.cat((middle - half, middle + half))))
