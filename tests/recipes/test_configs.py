@@ -196,6 +196,13 @@ def test_every_line_is_said_with_its_number_and_what_became_of_it(hrnet):
     assert said[-1] == "w32.yaml:48: SOMETHING_NEW 3: not taken, poise has nothing like it"
 
 
+def test_milestones_after_the_last_epoch_never_come(hrnet):
+    few, some = (command_of(hrnet, ["TRAIN.END_EPOCH", epochs]) for epochs in ("20", "180"))
+    assert (flags(few.words)["--schedule"], "--milestones" in few.words) == ("constant", False)
+    assert (flags(some.words)["--schedule"], flags(some.words)["--milestones"]) == ("steps", "170")
+    assert any("--schedule constant (170 200 would come after the last of 20 epochs)" in line for line in few.lines())
+
+
 def test_values_of_the_command_line_come_in_place_of_the_file_s(hrnet):
     reading = command_of(hrnet, ["TEST.FLIP_TEST", "false", "TRAIN.LR", "0.0005", "MODEL.IMAGE_SIZE", "[288,384]"])
     assert flags(reading.words)["--model"] == "hrnet_w32_coco_384x288"

@@ -134,7 +134,10 @@ def _stage(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     epochs = recipe.epochs if changes.epochs is None else changes.epochs
     never = [milestone for milestone in schedule.milestones if milestone >= epochs]
     if never and changes.milestones is not None:
-        raise InputError(f"--milestones {' '.join(f'{m:g}' for m in never)} are after the last of {epochs} epochs")
+        raise InputError(
+            f"--milestones {' '.join(f'{m:g}' for m in never)} are after the last of {epochs} epochs; give earlier ones, or "
+            f"--schedule constant"
+        )
     return replace(
         recipe,
         epochs=epochs,

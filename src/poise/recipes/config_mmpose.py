@@ -242,7 +242,8 @@ def _step(reading: Reading, at: str) -> None:
     if kind == "LinearLR" and (end := reading.number(f"{at}.end")):
         reading.flag([f"{at}.type", f"{at}.end"], "--warmup", int(end))
     elif kind == "MultiStepLR" and steps:
-        reading.flag([f"{at}.type", f"{at}.milestones"], "--schedule", "steps", "--milestones", *steps)
+        epochs = reading.number("train_cfg.max_epochs", reading.number("max_epochs"))
+        reading.steps([f"{at}.type", f"{at}.milestones"], steps, epochs=epochs)
     elif kind == "CosineAnnealingLR":
         reading.flag(f"{at}.type", "--schedule", "cosine", note="over all epochs")
     reading.leave({f"{at}.*": "the kind of schedule says it"})

@@ -165,7 +165,7 @@ def _schedule(reading: Reading, *, base: int) -> None:
     if epochs := reading.number("TRAIN.END_EPOCH"):
         reading.flag("TRAIN.END_EPOCH", "--epochs", int(epochs))
     if steps := reading.get("TRAIN.LR_STEP"):
-        reading.flag("TRAIN.LR_STEP", "--schedule", "steps", "--milestones", *steps)
+        reading.steps("TRAIN.LR_STEP", steps, epochs=epochs)
     factor = reading.number("TRAIN.LR_FACTOR", 0.1)
     reading.say(
         "TRAIN.LR_FACTOR", "0.1 at each milestone" if factor == 0.1 else f"0.1 in place of {factor:g}: --milestones fall by 0.1"

@@ -90,6 +90,13 @@ class Reading:
             if name in self.values:
                 self.taken[name] = " ".join(text) + (f" ({note})" if note else "")
 
+    def steps(self, names: str | Sequence[str], milestones: Sequence[Any], *, epochs: float | None) -> None:
+        """Add the milestones of the learning rate; those after the last epoch never come, as in the trainers of these files."""
+        late = [m for m in milestones if epochs is not None and isinstance(m, int | float) and m >= epochs]
+        kept = [m for m in milestones if m not in late]
+        note = f"{' '.join(map(str, late))} would come after the last of {epochs:g} epochs" if late else ""
+        self.flag(names, "--schedule", *(("steps", "--milestones", *kept) if kept else ("constant",)), note=note)
+
     def say(self, name: str, text: str) -> None:
         """Say of a value that it is as here anyway, or decides about a flag with others."""
         if name in self.values:
