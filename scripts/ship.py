@@ -28,7 +28,7 @@ SCORE = 0.42
 """Lowest score of a box that is kept: about that of the best F1 on held-out photographs."""
 
 RESCORED = 0.05
-"""Keypoints above it count for the score of a pose. The scores of so small a network are low: AP 0.231 with it, 0.224 with 0.2."""
+"""Keypoints above it count for the score of a pose. Scores of so small a network are low: AP 0.231 with it, 0.224 with 0.2."""
 
 NMS = 0.4
 """IoU above which two boxes are duplicates, for its boxes are loose: best F1 0.37 with 0.6, 0.41 with 0.35."""

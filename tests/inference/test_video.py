@@ -128,6 +128,28 @@ def test_detections_that_turn_out_to_be_nobody_do_not_ask_the_detector_again(fil
     assert detector.asked <= 2 + FRAMES // 8, "in the first frame, and in its turns"
 
 
+class Blind(SquareDetector):
+    """Sees somebody the first time alone."""
+
+    def find(self, requests, *, skipped):  # type: ignore[no-untyped-def]
+        for found in super().find(requests, skipped=skipped):
+            yield found if self.asked == 1 else Detected(found.key, found.boxes[:0], found.scores[:0])
+
+
+@pytest.mark.parametrize(("misses", "left"), [(2, False), (0, True)])
+def test_nobody_is_followed_for_ever_where_the_detector_sees_nobody(film: Path, misses: int, left: bool) -> None:
+    predictor = predictor_for(model(), detector=Blind())
+    follower = Follower(model(), predictor.settings, predictor.detector, 0.3, FollowSettings(detect_every=3, misses=misses))
+    counts = []
+    for frame in itertools.islice(open_source(str(film)).frames(), 9):
+        if frame.index == 4:  # what was counted is not forgotten
+            follower.restore(json.loads(json.dumps(follower.to_plain())))
+        follower(frame.image, Key(frame.name, frame.index + 1))
+        counts.append(len(follower.regions))
+    assert all(counts[:6])
+    assert bool(counts[-1]) == left
+
+
 class SeesTop(SeesBrightness):
     """Is sure of what is at the top of the bright square, and of nothing below."""
 

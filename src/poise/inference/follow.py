@@ -38,6 +38,8 @@ class FollowSettings:
             is seen best would shrink to it, from view to view.
         overlap: IoU from which a detected box belongs to somebody who is followed, and takes the place of the followed box.
         duplicate: OKS above which two poses are one person: the one of lower score goes.
+        misses: Runs of the detector in a row that do not see somebody, after which nobody is followed there: a model may be
+            sure of keypoints where a person was, for ever. 0 follows on. Without effect where no detector gives the boxes.
 
     Raises:
         InputError: A number is out of its range.
@@ -49,14 +51,16 @@ class FollowSettings:
     least: float = 0.97
     overlap: float = 0.3
     duplicate: float = 0.7
+    misses: int = 4
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         shares = 0 <= self.overlap <= 1 and 0 <= self.least <= 1
-        if self.detect_every < 1 or self.growth <= 0 or not shares or self.duplicate <= 0:
+        if self.detect_every < 1 or self.growth <= 0 or not shares or self.duplicate <= 0 or self.misses < 0:
             raise InputError(
-                f"following: detect_every is at least 1, growth and duplicate are above 0, overlap and least are 0 to 1, found "
-                f"{self.detect_every}, {self.growth}, {self.duplicate}, {self.overlap} and {self.least}"
+                f"following: detect_every is at least 1, growth and duplicate are above 0, overlap and least are 0 to 1, and "
+                f"misses is 0 or more, found {self.detect_every}, {self.growth}, {self.duplicate}, {self.overlap}, "
+                f"{self.least} and {self.misses}"
             )
 
 
@@ -148,7 +152,8 @@ class Follower:
         # A detection that turns out to be nobody is no loss: the detector would run in every frame of a crowd.
         self._lost = not any(good) or sum(good) < self._followed
         kept = self._different(poses)
-        self.regions = [r for i in kept if good[i] and (r := following[i]) is not None]
+        missed = [region.missed for region in self.regions] if len(self.regions) == len(poses) else [0] * len(poses)
+        self.regions = [replace(r, missed=missed[i]) for i in kept if good[i] and (r := following[i]) is not None]
         self._followed = len(self.regions)
         if look.fresh is not None:
             self.regions = self._joined(look.fresh.result())
@@ -177,12 +182,14 @@ class Follower:
 
     def _joined(self, fresh: list[Region]) -> list[Region]:
         """Regions of detected people, and those of followed people whom the detector does not see."""
-        if not fresh or not self.regions:
+        if not self.regions or (not fresh and self.detector is None):
             return [*fresh, *self.regions]
-        shared = box_iou(torch.stack([r.box for r in fresh]), torch.stack([r.box for r in self.regions]))
+        boxes = [torch.stack([r.box for r in some]) if some else torch.zeros(0, 4) for some in (fresh, self.regions)]
+        shared = box_iou(*boxes) >= self.how.overlap
         if self.detector is None:  # the model's own detector is coarser than what it follows
-            return [*self.regions, *(r for i, r in enumerate(fresh) if shared[i].max() < self.how.overlap)]
-        return [*fresh, *(r for j, r in enumerate(self.regions) if shared[:, j].max() < self.how.overlap)]
+            return [*self.regions, *(r for i, r in enumerate(fresh) if not shared[i].any())]
+        unseen = [replace(r, missed=r.missed + 1) for j, r in enumerate(self.regions) if not shared[:, j].any()]
+        return [*fresh, *(r for r in unseen if not self.how.misses or r.missed < self.how.misses)]
 
     def _answers(self, views: ImageViews) -> list[Any]:
         """What the model answers to each view."""
@@ -209,6 +216,7 @@ class Follower:
             {
                 "box": region.box.tolist(),
                 "score": region.score,
+                "missed": region.missed,
                 "frame": None if region.frame is None else [*region.frame.centre, *region.frame.extent, region.frame.angle],
             }
             for region in self.regions
@@ -219,7 +227,12 @@ class Follower:
         """Look where `to_plain` said."""
         self._since, self._lost, self._followed = int(values["since"]), bool(values["lost"]), int(values["followed"])
         self.regions = [
-            Region(torch.tensor(one["box"], dtype=torch.float32), float(one["score"]), _frame(one["frame"]))
+            Region(
+                torch.tensor(one["box"], dtype=torch.float32),
+                float(one["score"]),
+                _frame(one["frame"]),
+                int(one.get("missed", 0)),
+            )
             for one in values["regions"]
         ]
 

@@ -102,11 +102,13 @@ class Region:
         box: x0 y0 x1 y1 around it, pixels.
         score: Confidence of that box; 1 where the person was followed.
         frame: The turned square of a model with alignment keypoints; None for a box.
+        missed: Runs of the detector in a row in which it saw nobody there.
     """
 
     box: Float[Tensor, "4"]
     score: float = 1.0
     frame: Frame | None = None
+    missed: int = 0
 
 
 @final

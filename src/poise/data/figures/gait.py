@@ -115,8 +115,7 @@ def random_stride(rng: np.random.Generator, *, sits: bool, gait: GaitName | None
 
 
 def _still(rng: np.random.Generator, name: GaitName) -> Pose:
-    grazes = name in ("stand", "walk") and rng.random() < 0.2
-    raised = rng.uniform(-1.0, -0.75) * 90 if grazes else rng.normal(0, 12)
+    raised = _raised(rng, name)
     offsets = rng.normal(0, 0.07 if name == "stand" else 0.02, (4, 2)).tolist()
     folds = rng.normal(0, 4, 4).tolist()
     feet = [Foot(forward=f, out=0.5 * abs(o), fold=a) for (f, o), a in zip(offsets, folds, strict=True)]
@@ -125,8 +124,21 @@ def _still(rng: np.random.Generator, name: GaitName) -> Pose:
         rise=float(rng.normal(0, 1.5)),
         neck=(float(raised), float(np.clip(rng.normal(0, 14), -45, 45))),
         head=(float(np.clip(rng.normal(0, 20), -65, 65)), float(np.clip(rng.normal(0, 11), -35, 35)), float(rng.normal(0, 5))),
-        tail=(float(rng.normal(0, 18)), float(rng.normal(0, 18)), float(rng.normal(10, 18))),
+        tail=(_tail_raised(rng), float(rng.normal(0, 18)), float(rng.normal(10, 18))),
     )
+
+
+def _raised(rng: np.random.Generator, name: GaitName) -> float:
+    """Angle of the neck above what the species holds, degrees: about 0, or lowered to sniff, or down to graze."""
+    chance = rng.random()
+    if chance < 0.2 and name in ("stand", "walk"):
+        return float(rng.uniform(-90, -67))
+    return float(rng.uniform(-67, -12) if chance > 0.75 else rng.normal(0, 12))
+
+
+def _tail_raised(rng: np.random.Generator) -> float:
+    """Angle of the tail above what the species holds, degrees: a raised tail must not be taken for a neck."""
+    return float(rng.uniform(15, 75) if rng.random() < 0.25 else rng.normal(0, 18))
 
 
 def _swayed(pose: Pose, phase: float, sway: float) -> Pose:
