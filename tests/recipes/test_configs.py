@@ -301,10 +301,10 @@ def test_mmpose_s_files_of_every_network_become_commands_that_poise_has(tmp_path
     ("name", "text", "says"),
     [
         ("a.py", OF_TODAY.replace(CSPNEXT, "type='ResNetV1d', depth=50"), "model.backbone.type is 'ResNetV1d'"),
-        ("a.py", OF_TODAY.replace("RTMCCHead", "RTMOHead"), r"a.py:13: model.head.type is 'RTMOHead'; .* one person at a time"),
+        ("a.py", OF_TODAY.replace("RTMCCHead", "RTMOHead"), r"a.py:12: model.head.type is 'RTMOHead'; .* one person at a time"),
         ("a.py", OF_TODAY.replace("0.67", "0.5"), r"deepen_factor and widen_factor are 0.5 and 0.75"),
         ("a.py", OF_TODAY.replace(CSPNEXT, "type='VisionTransformer', arch='giant'"), r"arch is 'giant'; ViTPose's are"),
-        ("a.py", OF_TODAY.replace("max_epochs = 420", "max_epochs = 'many'"), r"a.py:1: train_cfg.max_epochs is 'many'"),
+        ("a.py", OF_TODAY.replace("max_epochs = 420", "max_epochs = 'many'"), r"a.py:1: max_epochs is 'many'"),
         ("a.txt", "x", "takes a .yaml of the papers' code or a .py of MMPose"),
         ("a.yaml", "a: [1", "is not valid YAML"),
         ("a.yaml", "- 1", "holds no names with values"),
