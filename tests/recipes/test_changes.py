@@ -1,14 +1,21 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from poise.data.figures import FigureDataset
 from poise.errors import InputError, UnknownName
+from poise.recipes.adapting import CcSslOptions
+from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.changes import changed
 from poise.recipes.cpn import cpn
 from poise.recipes.find import find
 from poise.recipes.hrnet import hrnet
 from poise.recipes.offset_guided import offset_guided_hrnet
 from poise.recipes.options import RecipeChanges
+from poise.zoo.plain import plain as plain_model
+
+from .finetuned import made
 
 
 @pytest.fixture
@@ -68,6 +75,28 @@ def test_stages_change_too(plain):
     made = changed(plain.staged(3), RecipeChanges(epochs=2, rate=0.5))
     assert [(stage.epochs, stage.optimizer.rate) for stage in (made, *made.then)] == [(2, 0.5)] * 3
     assert all(stage.model is made.model for stage in made.then)
+
+
+def test_crop_and_codec_of_stages_with_networks_of_their_own_change_in_each(drawn):
+    plain = made("people", annotations=[drawn / "annotations.json"], images=[drawn / "images"], val_share=0.25)
+    assert len({id(stage.model) for stage in (plain, *plain.then)}) == 3
+    there = changed(plain, RecipeChanges(padding=1.5, sigma=1.125))
+    stages = [stage.model for stage in (there, *there.then)]
+    assert [(model.preprocess.padding, model.codec.sigma) for model in stages] == [(1.5, 1.125)] * 3
+
+
+def test_cc_ssl_as_released_takes_what_is_given_and_has_the_release_s_numbers_otherwise():
+    own = CcSslOptions(published=True, source=Path("s"), target=Path("t"), start=Path("m"))
+    given = replace(own, rate=5e-5, gamma=2.0, every=4, source_epochs=3, average=0.9)
+    recipe = Recipe(
+        name="any", model=plain_model("t", size=(64, 64)), train=FigureDataset(2), val=FigureDataset(1), epochs=2, batch=4,
+        augmentation=None, optimizer=Optimizer("adamw", rate=1.0), schedule=Schedule("cosine"), best="AP",
+    )  # fmt: skip
+    one, other = own.published_recipe(recipe), given.published_recipe(recipe)
+    assert (one.optimizer.kind, one.optimizer.rate, one.average, one.batch) == ("rmsprop", 2.5e-4, None, 6)
+    assert (other.optimizer.rate, other.average) == (5e-5, 0.9)
+    assert (own.factor, own.labelling.every, own.labelling.begin) == (10.0, 10, 0)
+    assert (given.factor, given.labelling.every, given.labelling.begin) == (2.0, 4, 3)
 
 
 def test_the_loss_of_offset_guided_heatmaps_is_a_flag(coco):
