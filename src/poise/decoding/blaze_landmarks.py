@@ -41,7 +41,7 @@ def refined(xy: Float[Tensor, "*b 2"], heatmaps: Float[Tensor, "*b h w"], *, ker
     high, wide = heatmaps.shape[-2:]
     sides = xy.new_tensor((wide, high))
     at = xy.nan_to_num(-1, -1, -1) * sides
-    cell = at.trunc()
+    cell = torch.where(at < 0, at.ceil(), at.floor())  # truncated; ONNX's exporter does not know `trunc`
     inside = ((cell >= 0) & (cell < sides)).all(dim=-1)
     near = cell[..., None] + torch.arange(-(kernel // 2), kernel // 2 + 1, device=xy.device)
     there = (near >= 0) & (near < sides[:, None])
