@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from poise.models.keypoint_fcos import KeypointFCOS
-from poise.models.top_down import TopDown
 from poise.weights.cache import PEOPLE, PEOPLE_DETECTOR
 from poise.weights.model_file import load, save
 
@@ -26,9 +25,6 @@ NOTES = (
 
 SCORE = 0.42
 """Lowest score of a box that is kept: about that of the best F1 on held-out photographs."""
-
-RESCORED = 0.05
-"""Keypoints above it count for the score of a pose. Scores of so small a network are low: AP 0.231 with it, 0.224 with 0.2."""
 
 NMS = 0.4
 """IoU above which two boxes are duplicates, for its boxes are loose: best F1 0.37 with 0.6, 0.41 with 0.35."""
@@ -46,8 +42,6 @@ def main() -> None:
         if isinstance(model, KeypointFCOS):  # people in photographs are smaller than in the views that it learnt from
             model.preprocess = replace(model.preprocess, side=SIDE)
             model.config = replace(model.config, score=SCORE, nms=NMS)
-        elif isinstance(model, TopDown):
-            model.preprocess = replace(model.preprocess, min_keypoint_score=RESCORED)
         path = save(model, SHIPPED / f"{name}.safetensors", kernels="int8")
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
