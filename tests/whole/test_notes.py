@@ -259,9 +259,13 @@ def test_every_line_of_the_notes_runs(line, small, capsys):
 REPORTED = ("poseresnet_", "hrnet_", "lpn_", "darkpose_", "udp_", "mspn_", "rsn_", "cpn_", "offsetguided_", "maskrcnn_")
 """Beginnings of the names of releases that the notes report figures of."""
 
+OF_MMPOSE = re.compile(r"_[a-z][a-z0-9]*\d_\d+x\d+$")
+"""Ends of names of MMPose's files, whose figures stand in `poise zoo`."""
+
 
 def test_the_figures_of_the_releases_stand_on_the_page():
     page = PAGE.read_text(encoding="utf-8")
-    scores = [(name, score) for name, one in releases().items() if name.startswith(REPORTED) for score in one.scores.values()]
+    reported = [one for name, one in releases().items() if name.startswith(REPORTED) and not OF_MMPOSE.search(name)]
+    scores = [(one.name, score) for one in reported for score in one.scores.values()]
     assert len(scores) > 50
     assert [(name, score) for name, score in scores if f"{score:.3f}" not in page] == []

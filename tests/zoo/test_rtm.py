@@ -35,7 +35,7 @@ NAMES = {
     "rtmpose_m_ap10k": ("ap10k17", (256, 256)),
     "rtmpose_m_mpii": ("mpii16", (256, 256)),
     "rtmpose_m_crowdpose": ("crowdpose14", (256, 192)),
-    "rtmpose_s_quadruped39": ("superanimalquadruped39", (256, 256)),
+    "rtmpose_s_quadruped39": ("superanimal_quadruped39", (256, 256)),
     "rtmpose_x_body7_384x288": ("coco17", (384, 288)),
     "dwpose_l_384x288": ("wholebody133", (384, 288)),
     "rtmw_l": ("wholebody133", (256, 192)),

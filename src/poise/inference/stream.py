@@ -254,7 +254,7 @@ def no_boxes(model: ImageModel) -> str:
     return f"{model.card.name} looks at whole images and finds people by itself, so boxes are of no use to it; leave them out"
 
 
-def batched(views: Sequence[Float[Tensor, "3 _h _w"]], device: torch.device) -> Float[Tensor, "b 3 h w"]:
+def batched(views: Sequence[Float[Tensor, "3 _ _"]], device: torch.device) -> Float[Tensor, "b 3 h w"]:
     """Views as one channels-last batch: each is copied once, into the batch's memory.
 
     Args:
@@ -277,7 +277,7 @@ def prepare(model: nn.Module, device: torch.device) -> None:
 
 @contextmanager
 def eval_mode(
-    model: nn.Module | None, views: Sequence[Float[Tensor, "3 _h _w"]], *, device: torch.device, precision: Precision
+    model: nn.Module | None, views: Sequence[Float[Tensor, "3 _ _"]], *, device: torch.device, precision: Precision
 ) -> Iterator[Float[Tensor, "b 3 h w"]]:
     """Views as a batch (`batched`), with the model in evaluation mode; a model in training mode is put back into it.
 
