@@ -150,6 +150,26 @@ def test_nobody_is_followed_for_ever_where_the_detector_sees_nobody(film: Path, 
     assert bool(counts[-1]) == left
 
 
+class OneAlone(SquareDetector):
+    """Sees both squares the first time, and the upper one after that."""
+
+    def find(self, requests, *, skipped):  # type: ignore[no-untyped-def]
+        for found in super().find(requests, skipped=skipped):
+            yield found if self.asked == 1 else Detected(found.key, found.boxes[:1], found.scores[:1])
+
+
+def test_who_is_given_up_was_not_lost_so_that_the_detector_keeps_to_its_turns(film: Path) -> None:
+    detector = OneAlone()
+    predictor = predictor_for(model(), detector=detector)
+    follower = Follower(model(), predictor.settings, predictor.detector, 0.3, FollowSettings(detect_every=3, misses=1))
+    counts = []
+    for frame in itertools.islice(open_source(str(film)).frames(), 8, 17):  # both are there
+        follower(frame.image, Key(frame.name, frame.index + 1))
+        counts.append(len(follower.regions))
+    assert (counts[0], counts[-1]) == (2, 1)
+    assert detector.asked == 3, "in the first frame, and in two turns"
+
+
 class SeesTop(SeesBrightness):
     """Is sure of what is at the top of the bright square, and of nothing below."""
 
@@ -416,7 +436,7 @@ def test_a_video_is_not_replaced_by_what_is_drawn_on_it(
     own.write_bytes((results[1] / "video.mp4").read_bytes())
     before, file = own.read_bytes(), str(results[0].parent / "model.safetensors")
     assert main(["predict", str(own), "--model", file, "--whole-image", "--out", str(tmp_path)]) == 1
-    assert "would be replaced by the annotated video; give another --out" in capsys.readouterr().err
+    assert "is read by this command, and --out would overwrite it" in capsys.readouterr().err
     assert own.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
 

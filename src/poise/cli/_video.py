@@ -22,7 +22,7 @@ from poise.inference.labs import EXPORTS, check_exports
 from poise.inference.usual_detector import usual_detector
 from poise.inference.video import VideoFrame, VideoPipeline, predictor_for
 from poise.inference.video_report import video_report
-from poise.inference.video_results import POSES, VIDEO, VideoResults
+from poise.inference.video_results import POSES, VideoResults
 from poise.inference.write import results_folder
 from poise.models.base import PoseModel, require_pose
 from poise.runtimes.choice import preferred
@@ -79,9 +79,6 @@ def predict_video(
     settings = video.settings(whole_image=boxes.whole_image, min_score=min_score, min_area=boxes.min_area)
     check_exports(video.also)
     opened = open_source(source, rate=video.rate)
-    own = out / VIDEO
-    if not video.no_video and own.exists() and Path(source).exists() and own.samefile(source):
-        raise InputError(f"{source!r} would be replaced by the annotated video; give another --out, or --no-video")
     if opened.live and (video.resume or video.report):
         raise InputError("a camera cannot be gone on with, and has no report: leave out --resume and --report")
     file = default_model(Console(stderr=True), yes=yes) if model is None else model

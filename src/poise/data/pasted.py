@@ -143,6 +143,14 @@ class PastedDataset(WrappedDataset):
         pasted = self._pasted(index, labels)
         return labels if pasted is None else pasted.joined(labels, self.known(index))
 
+    def __getitem__(self, index: int) -> Sample:
+        """Image, labels and key."""
+        sample = self.dataset[index]
+        pasted = self._pasted(index, sample.labels)
+        if pasted is None:
+            return sample
+        return replace(sample, image=pasted.drawn(sample.image), labels=pasted.joined(sample.labels, self.known(index)))
+
     def image(self, index: int) -> UInt8[Tensor, "3 H W"]:
         """An image with the pasted person, RGB, 0 to 255."""
         image = self.dataset.image(index)

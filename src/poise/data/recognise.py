@@ -26,8 +26,11 @@ SHARE_LIMIT = 1.5
 SURE = 0.5
 """Confidence from which a keypoint counts as visible, for files with confidences; below it counts as hidden."""
 
-_PLAIN = frozenset((int, float))
-_STATES = frozenset((0, 1, 2))
+NUMBERS = frozenset((int, float))
+"""Types of numbers in a file; `bool` is none of them."""
+
+VISIBILITIES = frozenset((0, 1, 2))
+"""COCO's: not labelled, hidden, visible."""
 
 
 @final
@@ -68,7 +71,7 @@ def _points(annotation: Mapping[str, Any]) -> list[Any] | None:
     values = annotation.get("keypoints")
     if not isinstance(values, list) or len(values) % 3 or not any(seen := values[2::3]):
         return None
-    return values if _PLAIN.issuperset(map(type, values)) and any(v > 0 for v in seen) else None
+    return values if NUMBERS.issuperset(map(type, values)) and any(v > 0 for v in seen) else None
 
 
 def _labelled(annotation: Mapping[str, Any]) -> Float[np.ndarray, "n 2"]:
@@ -79,7 +82,7 @@ def _labelled(annotation: Mapping[str, Any]) -> Float[np.ndarray, "n 2"]:
 
 def _box(annotation: Mapping[str, Any]) -> list[Any] | None:
     box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not _PLAIN.issuperset(map(type, box)):
+    if not isinstance(box, list) or len(box) != 4 or not NUMBERS.issuperset(map(type, box)):
         return None
     return [float(v) for v in box] if all(abs(v) <= LARGEST for v in box) else None
 
@@ -176,9 +179,9 @@ def _confidences(people: Sequence[Mapping[str, Any]]) -> Mistaken | None:
     for annotation in people:
         seen = annotation["keypoints"][2::3]
         whole = whole and 2 not in seen
-        if _STATES.issuperset(seen):
+        if VISIBILITIES.issuperset(seen):
             continue
-        part = [v for v in seen if v not in _STATES]
+        part = [v for v in seen if v not in VISIBILITIES]
         if any(not 0 < v < SHARE_LIMIT for v in part):
             return None
         count += len(part)

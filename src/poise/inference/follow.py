@@ -133,7 +133,8 @@ class Follower:
         self._since += 1
         fresh: Future[list[Region]] | None = None
         if self._lost:
-            self.regions, self._since = self._joined(self._detected(image)), 0
+            self._join(self._detected(image))
+            self._since = 0
         views = self.model.region_views(image, self.regions)
         answers = self._pool.submit(self._answers, views)
         if self._since >= self.how.detect_every and self._detects:
@@ -156,7 +157,7 @@ class Follower:
         self.regions = [replace(r, missed=missed[i]) for i in kept if good[i] and (r := following[i]) is not None]
         self._followed = len(self.regions)
         if look.fresh is not None:
-            self.regions = self._joined(look.fresh.result())
+            self._join(look.fresh.result())
         return replace(poses if len(kept) == len(poses) else poses[kept], skeleton=self.model.skeleton, size=size)
 
     @property
@@ -179,6 +180,11 @@ class Follower:
             fresh = [] if self._followed else self.model.regions(image, whole, torch.ones(1))
         self.seconds["detector"] += time.perf_counter() - begun
         return fresh
+
+    def _join(self, fresh: list[Region]) -> None:
+        """Look at detected people, too; who is no longer followed after this was given up and not lost."""
+        self.regions = self._joined(fresh)
+        self._followed = min(self._followed, len(self.regions))
 
     def _joined(self, fresh: list[Region]) -> list[Region]:
         """Regions of detected people, and those of followed people whom the detector does not see."""

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from poise.data.recognise import NUMBERS, VISIBILITIES
+
 EDGE = 1.0
 """Pixels that a box or keypoint may lie outside its image, for files that count pixel borders instead of pixel centres."""
 
@@ -13,9 +15,6 @@ such keypoints; COCO's boxes, drawn around masks, leave out hidden ankles by mor
 
 Seen = dict[Any, dict[str, Any]]
 """The first annotation of each image, category and keypoints."""
-
-_PLAIN = frozenset((int, float))
-_STATES = frozenset((0, 1, 2))
 
 
 def in_order(annotation: Mapping[str, Any], count: int, size: tuple[float, float]) -> bool:
@@ -33,12 +32,12 @@ def in_order(annotation: Mapping[str, Any], count: int, size: tuple[float, float
         return False
     if type(box) is not list or len(box) != 4 or not isinstance(area, (int, float)) or not 0 < area < math.inf:
         return False
-    if not (_PLAIN.issuperset(map(type, values)) and _PLAIN.issuperset(map(type, box)) and _in_image(box, size)):
+    if not (NUMBERS.issuperset(map(type, values)) and NUMBERS.issuperset(map(type, box)) and _in_image(box, size)):
         return False
     seen = values[2::3]
     if not any(seen):
         return annotation.get("num_keypoints") == 0
-    if not _STATES.issuperset(seen):
+    if not VISIBILITIES.issuperset(seen):
         return False
     xs, ys = values[::3], values[1::3]
     if 0 in seen:
@@ -75,10 +74,6 @@ def first_of(annotation: dict[str, Any], seen: Seen) -> dict[str, Any]:
     if not annotation.get("num_keypoints"):
         return annotation
     values = annotation["keypoints"]
-    key = (
-        annotation["image_id"],
-        annotation.get("category_id"),
-        hash(tuple(values)),
-    )  # the tuples would be half a kilobyte each
+    key = (annotation["image_id"], annotation.get("category_id"), hash(tuple(values)))  # tuples are half a kilobyte each
     first = seen.setdefault(key, annotation)
     return first if first["keypoints"] == values else annotation
