@@ -124,7 +124,10 @@ class PastedDataset(WrappedDataset):
     def __init__(self, dataset: Dataset, cutouts: Sequence[Cutout], *, share: float = 0.3, seed: int = 0) -> None:
         super().__init__(dataset)
         if not cutouts:
-            raise InputError("nobody can be pasted: no person with keypoints has a segmentation mask that contains them")
+            raise InputError(
+                "nobody can be pasted: no person with keypoints has a segmentation mask that contains them; give labels with masks, "
+                "or paste nobody"
+            )
         if not 0 <= share <= 1:
             raise InputError(f"the share of images in which somebody is pasted must lie between 0 and 1, found {share}")
         self.cutouts = tuple(cutouts)
