@@ -125,8 +125,8 @@ class PastedDataset(WrappedDataset):
         super().__init__(dataset)
         if not cutouts:
             raise InputError(
-                "nobody can be pasted: no person with keypoints has a segmentation mask that contains them; give labels with masks, "
-                "or paste nobody"
+                "nobody can be pasted: no person with keypoints has a segmentation mask that contains them; give labels with "
+                "masks, or paste nobody"
             )
         if not 0 <= share <= 1:
             raise InputError(f"the share of images in which somebody is pasted must lie between 0 and 1, found {share}")
