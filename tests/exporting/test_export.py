@@ -127,6 +127,21 @@ def test_normalised_views_and_outputs_alone_are_written_too(model, image, tmp_pa
     assert torch.allclose(found.xy, right.xy, atol=0.01)
 
 
+@pytest.mark.parametrize("seed", [1, 3, 5, 6, 16, 17])
+def test_a_network_that_knows_nothing_is_written(seed, tmp_path):
+    torch.manual_seed(seed)
+    model = build("poise_t_coco_64x64")  # flat maps: rounding decides which cell is the highest, and where its middle is
+    made = export(model, tmp_path / "m.onnx", exporting=Exporting(), views=torch.randn(8, 3, 64, 64))
+    assert made.pixels is None or made.pixels < 0.1
+
+
+def test_a_file_whose_outputs_differ_is_not_written(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(Graph, "views", lambda self, image: self.colours().views(image) * (1.5 if torch.jit.is_tracing() else 1))
+    with pytest.raises(InputError, match="not written: its answers differ by"):
+        export(model, tmp_path / "m.onnx", exporting=Exporting(decode=False), views=drawn_views(model))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_differs_is_not_written(model, tmp_path, monkeypatch):
     right = Graph.read
 

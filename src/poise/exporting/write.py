@@ -30,6 +30,11 @@ MOST_PIXELS = 0.1
 SURE = 0.05
 """Keypoints count whose score is above this share of the highest one: on an even map nothing decides between its cells."""
 
+NOISE = 1e-4
+"""Keypoints count that move by less than a tenth of `MOST_PIXELS` when the outputs change by this share of their largest value,
+about ten times what runtimes round differently: where a network is unsure, two cells are equally high, or the top is so flat that
+its middle is anywhere. Of a trained network and photographs, 98 of 100 keypoints count."""
+
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 
@@ -69,8 +74,9 @@ class Exported:
 
     Attributes:
         path: The file.
-        pixels: Largest difference of a keypoint to the model's, pixels of the view; None where it has no keypoints.
-        moved: Mean distance of keypoints to the model's, pixels of the view.
+        pixels: Largest difference of a keypoint to the model's, pixels of the view; None where it has no keypoints, or is sure of
+            none.
+        moved: Mean distance of keypoints to the model's, pixels of the view; None likewise.
         views: Number of views that were compared.
         runtime: The runtime that was compared, with its version.
     """
@@ -219,13 +225,15 @@ def _compared(graph: Graph, session: Session, given: Tensor, exporting: Exportin
         right = list(graph(given))
     found = session([given])
     exact = exporting.precision == "fp32"
+    wrong = difference(found[: len(graph.raw)], right[: len(graph.raw)], bf16=False) if exact else ""
+    if wrong:
+        raise InputError(f"the file is not written: {wrong}")
     if not isinstance(graph, PersonGraph | BlazeGraph):
-        wrong = difference(found[: len(graph.raw)], right[: len(graph.raw)], bf16=not exact)
-        if wrong and exact:
-            raise InputError(f"the file is not written: {wrong}")
         return None, None
     away = _distances(graph, found, right)
-    most, mean = float(away.max()) if len(away) else 0.0, float(away.mean()) if len(away) else 0.0
+    if not len(away):
+        return None, None
+    most, mean = float(away.max()), float(away.mean())
     if exact and not most <= MOST_PIXELS:
         raise InputError(
             f"the file is not written: a keypoint is {most:.2g} pixels from the model's, more than {MOST_PIXELS}"
@@ -238,9 +246,15 @@ def _distances(graph: Graph, found: Sequence[Tensor], right: Sequence[Tensor]) -
     """Distances between keypoints of the file and of the model, of which the model is sure; read by poise and by the file."""
     with torch.inference_mode():
         xy, score = _read(graph, right)
+        shaken, _ = _read(graph, [_shaken(one) for one in right[: len(graph.raw)]])
         theirs = [_read(graph, found)[0], *found[len(graph.raw) : len(graph.raw) + 1]]
-    sure = score > SURE * score.amax()
+    sure = (score > SURE * score.amax()) & ((shaken - xy).norm(dim=-1) < MOST_PIXELS / 10)
     return torch.cat([(one - xy).norm(dim=-1)[sure] for one in theirs])
+
+
+def _shaken(output: Tensor) -> Tensor:
+    chance = torch.Generator().manual_seed(0)
+    return output + NOISE * output.abs().amax() * torch.randn(output.shape, generator=chance)
 
 
 def _read(graph: Graph, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
