@@ -74,7 +74,7 @@ def test_a_file_finds_what_its_model_finds(ending, flip, model, image, tmp_path)
     assert type(loaded) is TopDown
     assert loaded.skeleton == model.skeleton
     assert loaded.codec == model.codec
-    right, found = (Predictor(one, flip=own)(image, boxes=BOXES) for one, own in ((model, flip), (loaded, False)))
+    right, found = (Predictor(one, flip=own, precision="fp32")(image, boxes=BOXES) for one, own in ((model, flip), (loaded, False)))
     assert torch.allclose(found.xy, right.xy, atol=0.01)
     assert torch.allclose(found.score, right.score, atol=1e-3)
     assert loaded.flip is not flip, "a file with both views needs no second flip test"
@@ -123,7 +123,7 @@ def test_normalised_views_and_outputs_alone_are_written_too(model, image, tmp_pa
     assert loaded.network.colours is None
     with pytest.raises(InputError, match=r"m.onnx takes views of 64x48 pixels alone \(height x width\), not 32x48"):
         loaded(torch.zeros(1, 3, 32, 48))
-    right, found = (Predictor(one)(image, boxes=BOXES) for one in (model, loaded))
+    right, found = (Predictor(one, precision="fp32")(image, boxes=BOXES) for one in (model, loaded))
     assert torch.allclose(found.xy, right.xy, atol=0.01)
 
 
@@ -190,7 +190,7 @@ def test_blazepose_and_its_detector_are_files_of_their_own(image, tmp_path):
     torch.manual_seed(0)
     model, finder = build("blazepose_landmark_lite").eval(), build("blazepose_detector").eval()
     loaded = load(export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model)).path)
-    right, found = (Predictor(one)(image, boxes=BOXES) for one in (model, loaded))
+    right, found = (Predictor(one, precision="fp32")(image, boxes=BOXES) for one in (model, loaded))
     assert torch.allclose(found.xy, right.xy, atol=0.1)
     made = export(finder, tmp_path / "d.onnx", exporting=Exporting(), views=drawn_views(finder))
     settings = InferenceSettings.of(finder, precision="fp32", flip=False)
@@ -208,7 +208,7 @@ def test_rtmo_finds_the_same_people_from_its_file(image, tmp_path):
         torch.nn.init.normal_(layer.weight, std=10.0)
         torch.nn.init.zeros_(layer.bias)  # some cells are people
     made = export(model, tmp_path / "m.onnx", exporting=Exporting(), views=drawn_views(model))
-    right, found = (Predictor(one)(image) for one in (model, load(made.path)))
+    right, found = (Predictor(one, precision="fp32")(image) for one in (model, load(made.path)))
     assert len(right) > 1
     torch.testing.assert_close(found.pose_score, right.pose_score, atol=1e-4, rtol=0)
     right, found = (one[one.boxes.sum(dim=1).argsort()] for one in (right, found))  # scores of nearly the same order may swap
