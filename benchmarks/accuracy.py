@@ -24,7 +24,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import Evaluation, evaluate
 from poise.evaluation.self_test import self_test
 from poise.inference.settings import InferenceSettings
-from poise.models.base import require_pose, require_top_down
+from poise.models.require import require_pose, require_top_down
 from poise.skeletons import union
 from poise.training.fit import fit
 from poise.training.recipe import Optimizer, Recipe, Schedule

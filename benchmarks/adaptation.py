@@ -33,7 +33,7 @@ from poise.evaluation.evaluate import evaluate
 from poise.evaluation.measures import measure_pck
 from poise.inference.settings import InferenceSettings
 from poise.metrics.measure_names import PCKMeasure
-from poise.models.base import require_pose
+from poise.models.require import require_pose
 from poise.recipes import adapt
 from poise.recipes.adapting import AdaptOptions, CcSslOptions, MeanTeacherOptions, PploOptions
 from poise.recipes.base import Recipe

@@ -41,7 +41,7 @@ from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.settings import InferenceSettings
 from poise.models.aligned import AlignedTopDown
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.recipes.finetune import TopDownOptions
 from poise.skeletons.alignment import BodyAxis
 from poise.training.fit import fit

@@ -16,7 +16,7 @@ from torch import Tensor
 from poise.evaluation.eval_set import EvalSet
 from poise.geometry import Warp, apply, invert
 from poise.models.aligned import AlignedTopDown
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.skeletons.alignment import CENTRE
 from poise.transforms.person_crop import PersonCrop
 from poise.weights.model_file import load

@@ -27,7 +27,7 @@ from poise.data.combined import CombinedDataset
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.settings import InferenceSettings
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.models.top_down import TopDown
 from poise.training.fit import fit
 from poise.weights.model_file import load

@@ -24,7 +24,8 @@ from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
 import poise
 from poise.data.figures import FigureDataset
-from poise.models.base import PoseModel, require_keypoint_detector
+from poise.models.base import PoseModel
+from poise.models.require import require_keypoint_detector
 from poise.zoo import import_release
 
 WANTED = {"fp32": 1.0, "bf16": 1.5}

@@ -20,8 +20,9 @@ from torch import nn
 from poise.errors import PoiseError
 from poise.exporting.views import drawn_views
 from poise.exporting.write import Exporting, export
-from poise.models.base import ImageModel, require_image
+from poise.models.base import ImageModel
 from poise.models.dense import DenseModel
+from poise.models.require import require_image
 from poise.zoo import build
 from poise.zoo.cost import model_costs
 from poise.zoo.find import families

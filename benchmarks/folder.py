@@ -23,7 +23,7 @@ import numpy as np
 import tyro
 
 from poise.data.figures import FigureDataset, write_coco
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.weights.model_file import load, save
 from poise.zoo import build
 

@@ -30,7 +30,8 @@ from poise.data.base import Dataset
 from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.errors import TrainingError, unknown
-from poise.models.base import PoseModel, require_keypoint_detector
+from poise.models.base import PoseModel
+from poise.models.require import require_keypoint_detector
 from poise.models.views.base import ViewDataset
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.detectors import CLIP, RATE, SCALES, head_codec

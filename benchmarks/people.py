@@ -20,7 +20,8 @@ import torch
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.settings import InferenceSettings
-from poise.models.base import PoseModel, require_pose
+from poise.models.base import PoseModel
+from poise.models.require import require_pose
 from poise.weights.model_file import load
 
 WAYS = (("torch", "fp32"), ("torch", "bf16"), ("onnxruntime", "fp32"), ("openvino", "fp32"))

@@ -24,7 +24,7 @@ from poise.data.subset import Subset
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.inference.settings import InferenceSettings
-from poise.models.base import require_pose
+from poise.models.require import require_pose
 from poise.recipes.base import Recipe
 from poise.recipes.people import people
 from poise.training.fit import fit

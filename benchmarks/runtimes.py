@@ -17,8 +17,8 @@ import tyro
 from torch import Tensor
 
 from poise.inference.predictor import Predictor
-from poise.models.base import require_top_down
 from poise.models.device import choose_precision
+from poise.models.require import require_top_down
 from poise.runtimes.choice import ENGINES
 from poise.runtimes.engine import Session
 from poise.runtimes.parts import Flat, difference, leaves

@@ -23,7 +23,7 @@ from torch import Tensor
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
 import poise
-from poise.models.base import require_keypoint_detector
+from poise.models.require import require_keypoint_detector
 from poise.structures import Poses
 from poise.zoo import import_release
 

@@ -17,8 +17,8 @@ import torch
 import tyro
 from rich.console import Console
 
-from poise.models.base import require_top_down
 from poise.models.device import Precision, autocast, choose_device
+from poise.models.require import require_top_down
 from poise.structures import Batch
 from poise.zoo import build
 

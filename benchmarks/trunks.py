@@ -29,8 +29,9 @@ from poise.data.coco import CocoDataset
 from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
 from poise.data.subset import hold_out
-from poise.models.base import PoseModel, require_keypoint_detector
+from poise.models.base import PoseModel
 from poise.models.rcnn_config import Learning
+from poise.models.require import require_keypoint_detector
 from poise.recipes.base import Recipe
 from poise.recipes.detectors import CLIP, RATE
 from poise.recipes.short import short_run

@@ -33,7 +33,7 @@ from poise.inference.predictor import Predictor
 from poise.inference.stream import eval_mode
 from poise.inference.video import VideoPipeline, VideoSettings, predictor_for
 from poise.inference.video_results import VideoResults
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.weights.cache import located
 
 MEDIAPIPE = """

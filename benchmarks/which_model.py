@@ -30,7 +30,8 @@ from typing import NamedTuple
 
 import torch
 
-from poise.models.base import Model, require_top_down
+from poise.models.base import Model
+from poise.models.require import require_top_down
 from poise.runtimes.choice import ENGINES
 from poise.runtimes.parts import Flat
 from poise.weights.model_file import load

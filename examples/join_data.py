@@ -9,7 +9,7 @@ import torch
 from poise import zoo
 from poise.data.combined import CombinedDataset
 from poise.data.figures import FigureDataset
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.structures import Batch
 from poise.transforms.person_crop import PersonCrop
 

@@ -11,7 +11,7 @@ from PIL import Image
 import poise
 from poise import zoo
 from poise.data.figures import FigureDataset
-from poise.models.base import require_pose
+from poise.models.require import require_pose
 from poise.training.fit import fit
 from poise.training.recipe import Optimizer, Recipe
 from poise.transforms.jitter import Augmentation

@@ -13,7 +13,7 @@ from poise.evaluation.boxes import detections
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.requests import eval_requests
 from poise.metrics.single_keypoints import evaluate_keypoints
-from poise.models.base import require_pose
+from poise.models.require import require_pose
 from poise.skeletons import COCO17
 from poise.zoo import build
 

@@ -74,7 +74,9 @@ def test_a_file_finds_what_its_model_finds(ending, flip, model, image, tmp_path)
     assert type(loaded) is TopDown
     assert loaded.skeleton == model.skeleton
     assert loaded.codec == model.codec
-    right, found = (Predictor(one, flip=own, precision="fp32")(image, boxes=BOXES) for one, own in ((model, flip), (loaded, False)))
+    right, found = (
+        Predictor(one, flip=own, precision="fp32")(image, boxes=BOXES) for one, own in ((model, flip), (loaded, False))
+    )
     assert torch.allclose(found.xy, right.xy, atol=0.01)
     assert torch.allclose(found.score, right.score, atol=1e-3)
     assert loaded.flip is not flip, "a file with both views needs no second flip test"
@@ -136,7 +138,9 @@ def test_a_network_that_knows_nothing_is_written(seed, tmp_path):
 
 
 def test_a_file_whose_outputs_differ_is_not_written(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(Graph, "views", lambda self, image: self.colours().views(image) * (1.5 if torch.jit.is_tracing() else 1))
+    monkeypatch.setattr(
+        Graph, "views", lambda self, image: self.colours().views(image) * (1.5 if torch.jit.is_tracing() else 1)
+    )
     with pytest.raises(InputError, match="not written: its answers differ by"):
         export(model, tmp_path / "m.onnx", exporting=Exporting(decode=False), views=drawn_views(model))
     assert not list(tmp_path.iterdir())

@@ -9,9 +9,9 @@ import poise
 from poise.codecs.registry import roi_codec_types
 from poise.errors import InputError
 from poise.inference.settings import InferenceSettings
-from poise.models.base import require_pose, require_top_down
 from poise.models.box_detector import BoxDetector
 from poise.models.card import Card
+from poise.models.require import require_pose, require_top_down
 from poise.structures import Architecture
 from poise.transforms.canvas import CONVENTIONS
 from poise.zoo import build

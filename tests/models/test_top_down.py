@@ -6,8 +6,8 @@ from torch import nn
 
 from poise.codecs.udp import UDPGaussian
 from poise.errors import InputError, SkeletonMismatch
-from poise.models.base import total_loss
 from poise.models.card import Card
+from poise.models.losses import total_loss
 from poise.models.top_down import TopDown
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Batch, Preprocess

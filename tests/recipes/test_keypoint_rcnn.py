@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from poise.errors import InputError, ReadError
-from poise.models.base import require_keypoint_detector
+from poise.models.require import require_keypoint_detector
 from poise.recipes.changes import changed
 from poise.recipes.finetune import DetectorOptions, FinetuneOptions
 from poise.recipes.keypoint_rcnn import as_large, keypoint_rcnn, keypoint_rcnn_hrnet

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from poise.errors import AnnotationError, InputError
-from poise.models.base import total_loss
+from poise.models.losses import total_loss
 from poise.recipes.detectors import detector_mixed
 from poise.recipes.find import recipes
 from poise.recipes.offset_guided import offset_guided, offset_guided_hrnet

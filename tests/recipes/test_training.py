@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from poise.data.subset import Subset
-from poise.models.base import total_loss
+from poise.models.losses import total_loss
 from poise.recipes.find import recipes
 from poise.recipes.finetune import TopDownOptions
 from poise.training.checkpoint import AtomicIO

@@ -8,7 +8,7 @@ import torch
 from poise import zoo
 from poise.codecs.centred import CentredMaps
 from poise.errors import InputError, UnknownName
-from poise.models.base import total_loss
+from poise.models.losses import total_loss
 from poise.skeletons.superanimal import BIRD42, QUADRUPED39, TOPVIEWMOUSE27
 from poise.structures import Batch
 from poise.weights.model_file import load, save

@@ -7,7 +7,7 @@ import torchvision
 from poise import zoo
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError, InputError, UnknownName
-from poise.models.base import total_loss
+from poise.models.losses import total_loss
 from poise.nn.backbones.mspn import mspn as mspn_body
 from poise.skeletons import COCO17, LSP14
 from poise.structures import Batch

@@ -13,7 +13,8 @@ from poise.adaptation.published import published_consensus
 from poise.adaptation.selection import accept_share, accepted_share, published_threshold
 from poise.adaptation.task import Domains
 from poise.errors import InputError
-from poise.models.base import TrainableModel, require_pose
+from poise.models.base import TrainableModel
+from poise.models.require import require_pose
 from poise.models.views.base import mixed_seed
 
 

@@ -16,7 +16,7 @@ from poise.adaptation.target import Target
 from poise.data.subset import Subset
 from poise.errors import InputError
 from poise.metrics.pck import pck
-from poise.models.base import require_pose
+from poise.models.require import require_pose
 from poise.training.task import TaskRun
 
 CRITERIA = ("agreement", "confidence", "consensus")

@@ -11,7 +11,8 @@ from poise.adaptation.joint import SOURCE, TARGET, JointBatch, JointViews, epoch
 from poise.adaptation.pseudo import PseudoLabels
 from poise.adaptation.task import AdaptTask, Domains
 from poise.errors import InputError
-from poise.models.base import TrainableModel, total_loss
+from poise.models.base import TrainableModel
+from poise.models.losses import total_loss
 from poise.models.views.base import AnyViews, TrainData
 from poise.structures import Batch
 

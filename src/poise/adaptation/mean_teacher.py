@@ -14,7 +14,9 @@ from poise.adaptation.readings import read_batch
 from poise.adaptation.selection import accept_share
 from poise.adaptation.task import AdaptTask, Domains
 from poise.errors import CheckpointError, InputError
-from poise.models.base import TrainableModel, require_pose, total_loss
+from poise.models.base import TrainableModel
+from poise.models.losses import total_loss
+from poise.models.require import require_pose
 from poise.models.views.base import AnyViews, TrainData
 
 TEACHER = "teacher"

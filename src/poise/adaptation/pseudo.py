@@ -19,7 +19,9 @@ from poise.adaptation.task import AdaptTask, Domains
 from poise.adaptation.temporal import follow
 from poise.errors import CheckpointError, InputError
 from poise.geometry import apply
-from poise.models.base import TrainableModel, require_pose, total_loss
+from poise.models.base import TrainableModel
+from poise.models.losses import total_loss
+from poise.models.require import require_pose
 from poise.models.views.base import mixed_seed
 from poise.skeletons import Skeleton
 from poise.structures import Batch, Key

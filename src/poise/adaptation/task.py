@@ -15,8 +15,10 @@ from poise.adaptation.criteria import ORACLE, TargetCheck
 from poise.adaptation.joint import SOURCE, TARGET, EpochLength, JointBatch, JointViews
 from poise.adaptation.target import Target
 from poise.data.base import Dataset
-from poise.models.base import PoseModel, TrainableModel, require_top_down, total_loss
+from poise.models.base import PoseModel, TrainableModel
+from poise.models.losses import total_loss
 from poise.models.pictures import Picture
+from poise.models.require import require_top_down
 from poise.models.views.base import AnyViews, TrainData, mixed_seed
 from poise.structures import Labels
 from poise.training.task import ModelTask, TaskRun

@@ -32,7 +32,8 @@ from poise.adaptation.task import AdaptTask, Domains
 from poise.codecs.maps import ROI_MSE
 from poise.errors import InputError
 from poise.models.adapted import feature_channels, is_adapted
-from poise.models.base import TrainableModel, total_loss
+from poise.models.base import TrainableModel
+from poise.models.losses import total_loss
 from poise.models.top_down import TopDown
 from poise.nn.adaptation import DomainDiscriminator, reverse_gradient
 from poise.nn.base import Feature, Network

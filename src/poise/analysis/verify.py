@@ -26,7 +26,8 @@ from poise.inference.stream import find_poses
 from poise.metrics import coco_format
 from poise.metrics.matches import find_matches
 from poise.metrics.pck import pck
-from poise.models.base import PoseModel, require_pose
+from poise.models.base import PoseModel
+from poise.models.require import require_pose
 from poise.reading import read_json
 from poise.weights.model_file import load
 

@@ -20,7 +20,8 @@ from poise.evaluation.evaluate import Evaluation
 from poise.inference.request import ImageRequest
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses
-from poise.models.base import PoseModel, require_top_down
+from poise.models.base import PoseModel
+from poise.models.require import require_top_down
 from poise.reading import read_json
 from poise.recipes.demo import DRAWN
 from poise.skeletons import Skeleton

@@ -26,7 +26,8 @@ from poise.inference.stages import speed_text
 from poise.inference.unfinished import STATE, Unfinished, asked_of, read_unfinished
 from poise.inference.usual_detector import usual_detector
 from poise.inference.write import Writer, results_folder
-from poise.models.base import PoseModel, require_pose
+from poise.models.base import PoseModel
+from poise.models.require import require_pose
 from poise.runtimes.choice import preferred
 from poise.terminal import Console
 from poise.weights import cache

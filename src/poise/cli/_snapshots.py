@@ -28,7 +28,8 @@ from poise.evaluation.further import Found, measure_further
 from poise.evaluation.measures import measure_pck
 from poise.inference.write import write_json
 from poise.metrics.coco import table
-from poise.models.base import PoseModel, require_image, require_pose
+from poise.models.base import PoseModel
+from poise.models.require import require_image, require_pose
 from poise.terminal import Console
 from poise.training.snapshots import Snapshot, find_snapshots
 from poise.viz.curves import ticks

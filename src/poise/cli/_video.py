@@ -24,7 +24,8 @@ from poise.inference.video import VideoFrame, VideoPipeline, predictor_for
 from poise.inference.video_report import video_report
 from poise.inference.video_results import POSES, VideoResults
 from poise.inference.write import results_folder
-from poise.models.base import PoseModel, require_pose
+from poise.models.base import PoseModel
+from poise.models.require import require_pose
 from poise.runtimes.choice import preferred
 from poise.skeletons.nouns import nouns
 from poise.terminal import Console, say

@@ -47,7 +47,7 @@ def run(
     from poise.cli._print import print_skipped, say, with_bar
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.write import results_folder
-    from poise.models.base import require_keypoint_detector
+    from poise.models.require import require_keypoint_detector
     from poise.terminal import Console
     from poise.weights.model_file import load, save
 

@@ -82,7 +82,7 @@ def _results(
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
     from poise.evaluation.results import read_results
-    from poise.models.base import require_pose
+    from poise.models.require import require_pose
     from poise.skeletons import COCO17
     from poise.weights.cache import located
     from poise.weights.model_file import load

@@ -63,7 +63,7 @@ def run(
     from poise.codecs.decoders import described
     from poise.evaluation.eval_set import EvalSet
     from poise.inference.write import results_folder, write_json
-    from poise.models.base import require_pose
+    from poise.models.require import require_pose
     from poise.terminal import Console
     from poise.weights.model_file import load
 

@@ -45,7 +45,7 @@ def run(
     from poise.cli._print import say
     from poise.cli._walk import page
     from poise.data.coco import CocoDataset
-    from poise.models.base import require_top_down
+    from poise.models.require import require_top_down
     from poise.structures import Preprocess
     from poise.terminal import Console
     from poise.weights.model_file import load

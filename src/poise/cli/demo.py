@@ -46,8 +46,8 @@ def run(
     from poise.cli._print import print_evaluation, say, with_bar
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.evaluate import evaluate
-    from poise.models.base import require_pose
     from poise.models.device import choose_device, choose_precision
+    from poise.models.require import require_pose
     from poise.recipes.demo import SIZE, drawn
     from poise.terminal import Console
     from poise.training.fit import fit

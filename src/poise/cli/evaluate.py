@@ -139,7 +139,7 @@ def run(
     )
     from poise.cli._report import model_text
     from poise.evaluation.eval_set import EvalSet
-    from poise.models.base import require_image, require_pose
+    from poise.models.require import require_image, require_pose
     from poise.terminal import Console
     from poise.weights.model_file import load
 

@@ -49,7 +49,7 @@ def run(
     from poise.cli._print import say
     from poise.evaluation.eval_set import EvalSet
     from poise.evaluation.results import read_results
-    from poise.models.base import require_pose
+    from poise.models.require import require_pose
     from poise.skeletons import COCO17
     from poise.terminal import Console
     from poise.weights.model_file import load

@@ -66,7 +66,7 @@ def run(
         raise InputError("--fp16, --bf16 and --int8 are three precisions; give one of them")
     from poise.exporting.views import drawn_views, views_of
     from poise.exporting.write import Exporting, Precision, export
-    from poise.models.base import require_image
+    from poise.models.require import require_image
     from poise.terminal import Console, say
     from poise.weights.exported_file import ENDINGS
     from poise.weights.model_file import load

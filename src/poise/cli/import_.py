@@ -51,7 +51,7 @@ def run(
             animal of Learning from Synthetic Animals has its own.
         std: Standard deviation, likewise.
     """
-    from poise.models.base import require_image
+    from poise.models.require import require_image
     from poise.skeletons import from_category
     from poise.terminal import Console
     from poise.weights.model_file import save

@@ -86,7 +86,7 @@ def run(
     from poise.analysis.plan import fleet_lines, measure
     from poise.cli._plan import print_costs, print_skews
     from poise.inference.detect import detector_of
-    from poise.models.base import require_pose
+    from poise.models.require import require_pose
     from poise.runtimes.choice import preferred
     from poise.terminal import Console, say
     from poise.weights.model_file import load

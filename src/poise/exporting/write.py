@@ -32,8 +32,8 @@ SURE = 0.05
 
 NOISE = 1e-4
 """Keypoints count that move by less than a tenth of `MOST_PIXELS` when the outputs change by this share of their largest value,
-about ten times what runtimes round differently: where a network is unsure, two cells are equally high, or the top is so flat that
-its middle is anywhere. Of a trained network and photographs, 98 of 100 keypoints count."""
+about ten times what runtimes round differently: where a network is unsure, two cells are equally high, or the top is so flat
+that its middle is anywhere. Of a trained network and photographs, 98 of 100 keypoints count."""
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
@@ -74,8 +74,8 @@ class Exported:
 
     Attributes:
         path: The file.
-        pixels: Largest difference of a keypoint to the model's, pixels of the view; None where it has no keypoints, or is sure of
-            none.
+        pixels: Largest difference of a keypoint to the model's, pixels of the view; None where it has no keypoints, or is
+            sure of none.
         moved: Mean distance of keypoints to the model's, pixels of the view; None likewise.
         views: Number of views that were compared.
         runtime: The runtime that was compared, with its version.

@@ -20,9 +20,10 @@ from poise.inference.runtime import attach
 from poise.inference.settings import InferenceSettings
 from poise.inference.stages import DETECTOR, READING, Stages
 from poise.inference.stream import prefetch, prepare, stream_boxes
-from poise.models.base import ImageModel, Model, PoseModel, require_box_finder
+from poise.models.base import ImageModel, Model, PoseModel
 from poise.models.device import choose_device
 from poise.models.rcnn_masks import INSIDE, pasted
+from poise.models.require import require_box_finder
 from poise.runtimes.choice import TORCH
 from poise.skeletons.nouns import PERSON, Nouns, nouns
 from poise.structures import Key

@@ -20,7 +20,8 @@ from poise.inference.settings import InferenceSettings, Pixels
 from poise.inference.stages import Stages
 from poise.inference.stream import find_poses, prepare
 from poise.inference.whole_image import whole_image_note
-from poise.models.base import Model, PoseModel, require_pose
+from poise.models.base import Model, PoseModel
+from poise.models.require import require_pose
 from poise.models.values import Image
 from poise.runtimes.choice import TORCH
 from poise.structures import Key, Poses

@@ -22,8 +22,9 @@ from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.runtime import attach
 from poise.inference.settings import InferenceSettings, Pixels
 from poise.inference.stages import CROPS, DECODING, DETECTOR, NETWORK, READING, Stages
-from poise.models.base import BoxFinder, ImageModel, PoseModel, require_box_finder
+from poise.models.base import BoxFinder, ImageModel, PoseModel
 from poise.models.device import Precision, autocast
+from poise.models.require import require_box_finder
 from poise.models.values import Detections, Image, ImageViews
 
 MAX_WAITING = 4

@@ -16,8 +16,8 @@ from poise.geometry import Warp, apply, box_area, boxes_around, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import pose_oks
 from poise.metrics.single_keypoints import evaluate_keypoints
-from poise.models.base import codec_losses
 from poise.models.dense import DenseModel
+from poise.models.losses import codec_losses
 from poise.models.pictures import IMAGES, Picture, scene_picture
 from poise.models.values import Decoder, Image, ImageViews, LabelledImage, Part, RoundTrip
 from poise.models.views.base import TrainData

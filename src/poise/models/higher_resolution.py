@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.codecs.associative import AssociativeEmbedding
-from poise.models.base import codec_losses
 from poise.models.bottom_up import BottomUp
+from poise.models.losses import codec_losses
 from poise.scenes import SceneBatch
 
 

@@ -14,8 +14,8 @@ from poise.codecs.base import InstanceCodec
 from poise.data.base import Dataset
 from poise.errors import InputError
 from poise.metrics.accuracy import Accuracy
-from poise.models.base import total_loss
 from poise.models.card import Card
+from poise.models.losses import total_loss
 from poise.models.person_scores import FoundPerson, PeopleTruth
 from poise.models.top_down import TopDown
 from poise.models.views.base import TrainData

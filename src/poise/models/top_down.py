@@ -17,8 +17,8 @@ from poise.errors import InputError
 from poise.geometry import FACTORS, Reduction, Warp, apply, invert
 from poise.metrics.accuracy import Accuracy, released_accuracy_at
 from poise.metrics.oks import pose_oks, rescore
-from poise.models.base import codec_losses
 from poise.models.dense import DenseModel
+from poise.models.losses import codec_losses
 from poise.models.person_scores import FoundPerson, PeopleTruth, score_keypoints, score_people
 from poise.models.pictures import Picture, person_picture
 from poise.models.values import Decoder, Image, ImageViews, LabelledImage, Region, Rescoring, RoundTrip

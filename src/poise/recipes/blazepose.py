@@ -7,7 +7,8 @@ from typing import Literal
 from poise.codecs.udp import UDPGaussian
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import InputError
-from poise.models.base import PoseModel, require_pose
+from poise.models.base import PoseModel
+from poise.models.require import require_pose
 from poise.models.top_down import TopDown
 from poise.recipes.base import Recipe
 from poise.recipes.finetune import TopDownOptions, start_model

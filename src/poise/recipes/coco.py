@@ -6,7 +6,8 @@ from poise.codecs.base import InstanceCodec
 from poise.data.coco import CocoDataset
 from poise.dims import Size
 from poise.errors import ReadError
-from poise.models.base import Model, require_pose
+from poise.models.base import Model
+from poise.models.require import require_pose
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.skeletons import COCO17
 from poise.transforms.jitter import Augmentation

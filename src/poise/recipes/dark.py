@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.recipes.base import Optimizer, Recipe
 from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, HRNET_STEPS, HRNET_VIEWS, check2017, on_coco
 from poise.zoo.find import build, releases

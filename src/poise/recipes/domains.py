@@ -14,7 +14,8 @@ from poise.data.combined import CombinedDataset
 from poise.data.frame_files import open_frames
 from poise.data.subset import hold_out, with_people
 from poise.errors import InputError, ReadError, missing
-from poise.models.base import PoseModel, require_top_down
+from poise.models.base import PoseModel
+from poise.models.require import require_top_down
 from poise.reading import read_json
 from poise.recipes.finetune import start_model
 from poise.skeletons import Skeleton

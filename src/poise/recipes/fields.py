@@ -9,11 +9,12 @@ from typing import Any, TypeVar, cast
 
 from poise.codecs.decoders import Codec
 from poise.errors import InputError, UnknownName, unknown
-from poise.models.base import OtherNetworkError, TrainableModel, require_pose
+from poise.models.base import OtherNetworkError, TrainableModel
 from poise.models.blaze_detector import BlazeDetector
 from poise.models.point_detector import PointDetector
 from poise.models.rcnn_boxes import RCNNBoxes
 from poise.models.rcnn_config import RCNNConfig
+from poise.models.require import require_pose
 from poise.nn.heads.roi import BoxPredictor
 
 FIXED = ("size", "cells", "keypoints", "limbs")

@@ -17,7 +17,8 @@ from poise.data.subset import hold_out, with_people
 from poise.errors import InputError
 from poise.metrics.measure_names import parse_measures
 from poise.models.aligned import AlignedTopDown
-from poise.models.base import Model, TrainableModel, require_box_finder, require_pose, require_trainable
+from poise.models.base import Model, TrainableModel
+from poise.models.require import require_box_finder, require_pose, require_trainable
 from poise.models.top_down import TopDown
 from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import ModelOptions, Optimizer, Recipe, Schedule

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.recipes.base import Recipe
 from poise.recipes.coco import BASELINE_STEPS, BASELINE_VIEWS, check2017, on_coco
 from poise.zoo.find import build

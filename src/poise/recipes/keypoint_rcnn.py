@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from poise.errors import InputError
-from poise.models.base import TrainableModel, require_box_finder, require_keypoint_detector
+from poise.models.base import TrainableModel
+from poise.models.require import require_box_finder, require_keypoint_detector
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import check2017, keypoints2017
 from poise.recipes.dropping import Dropping, dropped

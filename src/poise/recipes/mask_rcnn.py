@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from poise.errors import InputError
-from poise.models.base import require_trainable
+from poise.models.require import require_trainable
 from poise.recipes.base import Recipe
 from poise.recipes.coco import check2017
 from poise.recipes.dropping import Dropping, dropped

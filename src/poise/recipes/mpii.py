@@ -6,7 +6,7 @@ from typing import Literal
 
 from poise.data.mpii import MpiiDataset
 from poise.errors import ReadError
-from poise.models.base import require_pose
+from poise.models.require import require_pose
 from poise.notes import note
 from poise.recipes.base import Optimizer, Recipe
 from poise.recipes.coco import BASELINE_STEPS, HRNET_STEPS

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from poise.codecs.udp_offset import UDPOffset
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.recipes.coco import HRNET_STEPS, HRNET_VIEWS, MMPOSE_STEPS, STRIDE, check2017, on_coco
 from poise.recipes.dropping import Dropping, dropped

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from poise.models.base import require_top_down
+from poise.models.require import require_top_down
 from poise.recipes.base import Optimizer, Recipe
 from poise.recipes.coco import AP, MMPOSE_STEPS, check2017, on_coco
 from poise.transforms.jitter import Augmentation

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 from poise.errors import CheckpointError
 from poise.metrics.accuracy import Accuracy
-from poise.models.base import TrainableModel, total_loss
+from poise.models.base import TrainableModel
+from poise.models.losses import total_loss
 from poise.models.views.base import AnyViews, LoadedBatch, ViewDataset, mixed_seed
 from poise.notes import add_counted
 from poise.training import optim

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from poise.errors import CheckpointError, InputError
 from poise.models.adapted import LAYER, add_adaptation, is_adapted
-from poise.models.base import Model, PoseModel, require_pose, require_trainable
+from poise.models.base import Model, PoseModel
+from poise.models.require import require_pose, require_trainable
 from poise.nn.base import Network
 from poise.skeletons import keypoint_partners
 from poise.skeletons.mapping import KeypointMap

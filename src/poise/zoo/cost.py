@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from poise.dims import Size
-from poise.models.base import Model, require_image
+from poise.models.base import Model
 from poise.models.blaze_detector import BlazeDetector
 from poise.models.blazepose import BlazePose
+from poise.models.require import require_image
 from poise.models.top_down import TopDown
 from poise.nn.fcos import FCOS
 from poise.nn.rcnn import RCNN, RoIBranch

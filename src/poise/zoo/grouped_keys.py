@@ -12,7 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from poise.models.base import Model, PoseModel, require_pose
+from poise.models.base import Model, PoseModel
+from poise.models.require import require_pose
 from poise.nn.rescore import RescoreNet
 from poise.skeletons import COCO17
 from poise.weights.mmpose_keys import BODY, HEADS

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from poise.errors import CheckpointError
-from poise.models.base import Model, PoseModel, require_pose
+from poise.models.base import Model, PoseModel
 from poise.models.network_part import NetworkPart
+from poise.models.require import require_pose
 from poise.skeletons import Skeleton
 from poise.weights import mmpose_keys
 from poise.weights.checkpoint import Difference, beside_weights, check_finite, compare, few, read_checkpoint, unwrap

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from poise.codecs.udp_offset import UDPOffset
 from poise.errors import CheckpointError, InputError
-from poise.models.base import Model, PoseModel, require_top_down
+from poise.models.base import Model, PoseModel
+from poise.models.require import require_top_down
 from poise.skeletons import Skeleton
 from poise.zoo.find import build
 from poise.zoo.official_files import HOSTS

@@ -20,8 +20,9 @@ from poise.errors import InputError
 from poise.geometry import apply, boxes_around, invert
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import pose_oks
-from poise.models.base import PoseModel, codec_losses
+from poise.models.base import PoseModel
 from poise.models.card import Card
+from poise.models.losses import codec_losses
 from poise.models.pictures import Picture
 from poise.models.values import Decoder, Image, ImageViews, LabelledImage, RoundTrip
 from poise.models.views.base import TrainData

@@ -9,9 +9,9 @@ import torch
 
 from poise import zoo
 from poise.errors import CheckpointError, InputError, UnknownName
-from poise.models.base import require_image, require_pose
 from poise.models.box_detector import BoxDetector
 from poise.models.network_part import NetworkPart
+from poise.models.require import require_image, require_pose
 from poise.skeletons import ANIMAL18
 from poise.weights.checkpoint import read_checkpoint
 from poise.zoo.importing import import_checkpoint, official_state

@@ -51,7 +51,7 @@ class DetectionOptions:
             InputError: A flag that is for another kind of model, or a value that cannot be.
             UnknownName: There is no such field.
         """
-        from poise.models.base import require_box_finder, require_pose
+        from poise.models.require import require_box_finder, require_pose
         from poise.recipes.fields import set_codec, set_words
 
         self._check_for(model)
@@ -141,7 +141,7 @@ class CodecOptions:
             InputError: A flag that is for another kind of model, or a value that cannot be.
             UnknownName: There is no such reading, preset or field.
         """
-        from poise.models.base import require_pose
+        from poise.models.require import require_pose
 
         if given(self):
             if not model.finds_keypoints:
