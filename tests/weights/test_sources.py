@@ -1,22 +1,33 @@
 """Where official files come from: several sources in order, what was cut is gone on with, what nobody hashed is told."""
 
 import hashlib
+import io
 import sys
 import threading
+import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+import torch
 
+from poise.cli.main import main
 from poise.errors import CheckpointError, ReadError
+from poise.weights import download as downloading
 from poise.weights import fetch as fetching
 from poise.weights import hub
 from poise.weights.aliases import known_as
-from poise.weights.cache import located, model_place
+from poise.weights.cache import files_folder, located, model_place
 from poise.weights.fetch import fetch
+from poise.weights.model_file import load
 from poise.weights.release import Release
 from poise.weights.zoo_names import check_obtainable
+from poise.zoo import build
+from poise.zoo import get as getting
+from poise.zoo.find import releases
+from poise.zoo.importing import official_state
 
 DATA = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -27,6 +38,7 @@ MODES = {
     "none": (0.0, '"v1"'),
     "weak": (0.4, 'W/"v1"'),
     "mute": (0.4, ""),
+    "slow": (1.0, '"v1"'),
 }
 
 
@@ -35,6 +47,7 @@ class Server(BaseHTTPRequestHandler):
 
     asked: ClassVar[list[tuple[str, str | None]]] = []
     version = '"v1"'
+    data = DATA
 
     def do_GET(self):
         kind = self.path.strip("/").partition(".")[0]
@@ -47,15 +60,16 @@ class Server(BaseHTTPRequestHandler):
         tag = tag and tag.replace('"v1"', self.version)
         goes_on = asks is not None and self.headers.get("If-Range") == tag
         begin = int(asks.removeprefix("bytes=").rstrip("-")) if goes_on else 0
-        rest = (DATA[::-1] if kind == "other" else DATA)[begin:]
+        rest = (self.data[::-1] if kind == "other" else self.data)[begin:]
         self.send_response(206 if goes_on else 200)
         if goes_on:
-            self.send_header("Content-Range", f"bytes {begin}-{len(DATA) - 1}/{len(DATA)}")
+            self.send_header("Content-Range", f"bytes {begin}-{len(self.data) - 1}/{len(self.data)}")
         self.send_header("Content-Length", str(len(rest)))
         self.send_header("Accept-Ranges", "bytes" if tag else "none")
         if tag:
             self.send_header("ETag", tag)
         self.end_headers()
+        time.sleep(0.3 * (kind == "slow"))
         self.wfile.write(rest[: max(int(len(rest) * share), 1 if share else 0)])
 
     def log_message(self, *_):
@@ -234,3 +248,56 @@ def test_a_size_may_be_a_word_or_a_letter():
     known = ["rtmpose_m", "vitpose_b", "vitpose_b_simple"]
     assert [known_as(name, known) for name in ("RTMPose-medium", "vitpose-base", "ViTPose base simple")] == known
     assert known_as("rtmpose_q", known) == "rtmpose_q"
+
+
+NETWORK = "litehrnet_18_coco17_256x192"
+
+
+@pytest.fixture
+def published(address, tmp_path, monkeypatch):
+    """A network's release as its authors would publish it on the server, at a path that tells how that answers."""
+    monkeypatch.setenv("POISE_HOME", str(tmp_path / "home"))
+    state, file = official_state(build(NETWORK), NETWORK), io.BytesIO()
+    torch.save({"meta": {"epoch": 210}, "state_dict": state}, file)
+    monkeypatch.setattr(Server, "data", file.getvalue())
+    digest = hashlib.sha256(file.getvalue()).hexdigest()[:8]
+
+    def at(kind):
+        every = releases()
+        every = {**every, NETWORK: replace(every[NETWORK], url=f"{address}/{kind}.pth", sha256=digest, mirrors=())}
+        monkeypatch.setattr(getting, "releases", lambda: every)
+
+    return at
+
+
+@pytest.mark.parametrize(
+    ("kind", "says", "left"),
+    [
+        ("other", "not the published", 0),
+        ("gone", "404", 0),
+        ("slow", "too slow", 0),
+        ("mute", "was cut", 0),
+        ("cut", "was cut", 2),  # what came, and whose it is
+    ],
+)
+def test_the_command_gets_a_network_once_its_server_answers_well_and_leaves_nothing_half_written_before(
+    published, asked, monkeypatch, capsys, kind, says, left
+):
+    published(kind)
+    monkeypatch.setattr(downloading, "TOTAL_TIME", 0.1 if kind == "slow" else 60.0)
+    assert main(["get", NETWORK]) == 1
+    told = capsys.readouterr().err.strip()
+    assert says in told
+    assert len(told.splitlines()) == 1
+    assert not model_place(NETWORK).exists()
+    assert len(list(files_folder().iterdir())) == left
+    if kind == "cut":
+        monkeypatch.setitem(MODES, "cut", MODES["good"])
+    else:
+        published("good")
+    monkeypatch.setattr(downloading, "TOTAL_TIME", 60.0)
+    assert main(["get", NETWORK]) == 0
+    assert (asked()[-1][1] is not None) == (kind == "cut")  # gone on with
+    assert "Apache-2.0" in capsys.readouterr().out
+    assert load(model_place(NETWORK)).card.name
+    assert [path.suffix for path in sorted(files_folder().iterdir())] == [".pth", ".sha256"]
