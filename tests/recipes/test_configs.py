@@ -245,6 +245,22 @@ def test_a_file_for_mpii_is_the_recipe_of_mpii(tmp_path):
     assert command.parse(words[1:], program="poise train mpii")["network"] == "hrnet_w32"
 
 
+@pytest.mark.parametrize("data", ["coco", "mpii"])
+def test_imagenet_weights_that_a_paper_s_file_names_are_taken_where_they_are_there(tmp_path, monkeypatch, data):
+    monkeypatch.chdir(tmp_path)
+    path = written(
+        tmp_path, HRNET.replace("'coco'", f"'{data}'").replace("JOINTS: 17", f"JOINTS: {17 - (data == 'mpii')}"), "x.yaml"
+    )
+    words = command_of(path).words
+    assert "--pretrained" in words
+    assert "--backbone-weights" not in words
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "hrnet_w32.pth").write_bytes(b"")
+    words = command_of(path).words
+    assert "--pretrained" not in words
+    assert flags(words)["--backbone-weights"] == "models/hrnet_w32.pth"
+
+
 def test_mmpose_s_file_is_read_by_its_data_and_its_code_is_not_run(tmp_path):
     written(tmp_path, BASE, "base.py")
     reading = command_of(written(tmp_path, MMPOSE, "td-hm_hrnet.py"))

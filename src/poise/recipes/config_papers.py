@@ -1,5 +1,7 @@
 """The papers' own YAML files (HRNet, Simple Baselines, DARK, UDP, LPN) as flags of `poise train`."""
 
+from pathlib import Path
+
 from poise.errors import InputError
 from poise.recipes.config_values import Reading
 
@@ -126,7 +128,7 @@ def _on_coco(reading: Reading, name: str) -> None:
         file = f"{root}/annotations/person_keypoints_{part}.json"
         reading.flag(keys, flags[0], file, flags[1], f"{root}/images/{part}")
     if reading.get("MODEL.PRETRAINED"):
-        reading.flag("MODEL.PRETRAINED", "--pretrained", note="ImageNet weights of torchvision or timm")
+        _start(reading)
     else:
         reading.say("MODEL.PRETRAINED", "random weights")
 
@@ -136,7 +138,18 @@ def _on_mpii(reading: Reading, network: str, size: tuple[int, int]) -> None:
     reading.flag("DATASET.ROOT", "--data", str(reading.get("DATASET.ROOT", "data/mpii")).rstrip("/"))
     for key in ("DATASET.TRAIN_SET", "DATASET.TEST_SET"):
         reading.say(key, "the parts train and valid")
-    reading.flag("MODEL.PRETRAINED", "--pretrained" if reading.get("MODEL.PRETRAINED") else "--no-pretrained")
+    if reading.get("MODEL.PRETRAINED"):
+        _start(reading)
+    else:
+        reading.flag("MODEL.PRETRAINED", "--no-pretrained")
+
+
+def _start(reading: Reading) -> None:
+    """The file of ImageNet weights that the release's is, where it is there, and else what is downloaded."""
+    if Path(file := str(reading.get("MODEL.PRETRAINED"))).is_file():
+        reading.flag("MODEL.PRETRAINED", "--backbone-weights", file)
+    else:
+        reading.flag("MODEL.PRETRAINED", "--pretrained", note="no such file here: ImageNet weights of torchvision or timm")
 
 
 def _keypoints(reading: Reading, *, mpii: bool) -> None:
