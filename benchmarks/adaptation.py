@@ -33,6 +33,7 @@ from poise.evaluation.evaluate import evaluate
 from poise.evaluation.measures import measure_pck
 from poise.inference.settings import InferenceSettings
 from poise.metrics.measure_names import PCKMeasure
+from poise.models.device import Precision
 from poise.models.require import require_pose
 from poise.recipes import adapt
 from poise.recipes.adapting import AdaptOptions, CcSslOptions, MeanTeacherOptions, PploOptions
@@ -69,6 +70,7 @@ class Setting:
         rate: Learning rate.
         source_look: Look of the source: `bare` (above) or one of poise's.
         target_look: Look of the target.
+        precision: fp32 or bf16, of trainings and scores.
         tables_only: Only write the tables of what is done.
     """
 
@@ -84,6 +86,7 @@ class Setting:
     rate: float = 1e-3
     source_look: str = "bare"
     target_look: str = "wild"
+    precision: Precision = "fp32"
     tables_only: bool = False
 
     @property
@@ -134,6 +137,10 @@ def _late(**options: Any) -> Recipe:
     return adapt.cc_ssl(CcSslOptions(every=2, source_epochs=EPOCHS, **options))
 
 
+def _target_labels(**options: Any) -> Recipe:
+    return adapt.source_only(AdaptOptions(**{**options, "source": options["target"]}))
+
+
 def _ws_cda(people: bool, **options: Any) -> Recipe:
     data = options["source"].parents[1]
     own: dict[str, Any] = {"people": data / "people" / "annotations.json", "map": ["analogies"]} if people else {}
@@ -161,6 +168,8 @@ ROWS: Mapping[str, Row] = {
     "cc_ssl_no_invariance": Row("CC-SSL, no strong changes of colour", lambda **o: _cc_ssl(invariance=False, **o)),
     "cc_ssl_neither": Row("CC-SSL, neither", lambda **o: _cc_ssl(equivariance=False, invariance=False, **o)),
     "ws_cda_people": Row("WS-CDA with drawn people", lambda **o: _ws_cda(True, **o)),
+    "target_labels": Row("the target's labels alone, from nothing", _target_labels, start=None, length=2.0),
+    "cc_ssl_r": Row("CC-SSL-R: CC-SSL, then the target's labels", _target_labels, start="cc_ssl"),
     "pplo": Row("PPLO from the source's model", lambda **o: adapt.pplo(PploOptions(**{"every": 1, **o}))),
     "ws_cda_beta50": Row("WS-CDA, beta 50", _weighed(False, beta=50.0)),
     "ws_cda_beta5000": Row("WS-CDA, beta 5000", _weighed(False, beta=5000.0)),
@@ -221,7 +230,7 @@ def train(setting: Setting, seed: int, name: str) -> None:
         out=folder,
         seed=seed,
         device="cpu",
-        precision="fp32",
+        precision=setting.precision,
         workers=0,
         loggers=(),
         save_minutes=2.0,
@@ -234,7 +243,7 @@ def score(setting: Setting, folder: Path) -> dict[str, Any]:
     model = require_pose(load(folder / "model.safetensors"))
     test = setting.data / "tested"
     tested = EvalSet.of_file(test / "annotations.json", test / "images", skeleton=model.skeleton)
-    settings = InferenceSettings.of(model, device="cpu", precision="fp32", flip=False, workers=0)
+    settings = InferenceSettings.of(model, device="cpu", precision=setting.precision, flip=False, workers=0)
     found = evaluate(model, tested, settings)
     [maps] = measure_pck([PCKMeasure(0.05, "map")], tested, found.positions, model=model, settings=settings)
     rows = read_csv(folder / "metrics.csv")
