@@ -18,7 +18,7 @@ from poise.data.figures import FigureDataset
 from poise.data.mapped import MappedDataset
 from poise.errors import InputError
 from poise.models.adapted import add_adaptation
-from poise.recipes.finetune import start_model
+from poise.recipes.start import start_model
 from poise.skeletons import QUADRUPED
 from poise.skeletons.mapping import KeypointMap
 from poise.training.fit import fit

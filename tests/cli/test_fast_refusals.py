@@ -152,7 +152,8 @@ def test_a_name_near_to_one_of_the_zoo_is_answered_with_it(answers):
 
 
 def test_the_stored_names_are_those_of_the_zoo():
-    from poise.recipes.finetune import SMALL, FinetuneOptions
+    from poise.recipes.finetune import FinetuneOptions
+    from poise.recipes.start import SMALL
     from poise.weights.zoo_names import STORED, zoo_names
     from poise.zoo.index import index
 

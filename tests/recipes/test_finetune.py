@@ -11,15 +11,8 @@ from poise.errors import InputError, SkeletonMismatch, UnknownName
 from poise.models.base import Model
 from poise.models.top_down import TopDown
 from poise.notes import forget_notes
-from poise.recipes.finetune import (
-    BottomUpOptions,
-    DetectorOptions,
-    FinetuneOptions,
-    TopDownOptions,
-    finetune,
-    options_of,
-    start_model,
-)
+from poise.recipes.finetune import BottomUpOptions, DetectorOptions, FinetuneOptions, TopDownOptions, finetune, options_of
+from poise.recipes.start import start_model
 from poise.skeletons import COCO17, QUADRUPED
 from poise.weights.cache import model_place
 from poise.weights.model_file import load, save

@@ -9,7 +9,8 @@ from poise.cli._inputs import check_flags
 from poise.cli.train import RecipeCommand
 from poise.errors import ReadError
 from poise.recipes import find, outline
-from poise.recipes.finetune import SMALL, FinetuneOptions
+from poise.recipes.finetune import FinetuneOptions
+from poise.recipes.start import SMALL
 from poise.zoo.find import releases
 
 NAMES = sorted(find.recipes())

@@ -9,7 +9,7 @@ from poise.cli.main import main
 from poise.data.figures import FigureDataset, write_coco
 from poise.errors import InputError
 from poise.models.adapted import is_adapted
-from poise.recipes.finetune import start_model
+from poise.recipes.start import start_model
 from poise.recipes.ws_cda import WsCdaOptions, ws_cda
 from poise.skeletons import COCO17, QUADRUPED
 from poise.weights.model_file import load, save

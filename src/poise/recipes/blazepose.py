@@ -11,7 +11,8 @@ from poise.models.base import PoseModel
 from poise.models.require import require_pose
 from poise.models.top_down import TopDown
 from poise.recipes.base import Recipe
-from poise.recipes.finetune import TopDownOptions, start_model
+from poise.recipes.finetune import TopDownOptions
+from poise.recipes.start import start_model
 
 
 def blazepose(

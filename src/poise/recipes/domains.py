@@ -17,7 +17,7 @@ from poise.errors import InputError, ReadError, missing
 from poise.models.base import PoseModel
 from poise.models.require import require_top_down
 from poise.reading import read_json
-from poise.recipes.finetune import start_model
+from poise.recipes.start import start_model
 from poise.skeletons import Skeleton
 from poise.skeletons.mapping import KeypointMap
 from poise.weights.model_file import load

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 import torch
 
-from poise.codecs.offset_guided import OffsetGuided
 from poise.data.aligned import AlignedDataset
 from poise.data.base import Dataset
 from poise.data.naming import naming_of
@@ -20,14 +19,14 @@ from poise.models.aligned import AlignedTopDown
 from poise.models.base import Model, TrainableModel
 from poise.models.require import require_box_finder, require_pose, require_trainable
 from poise.models.top_down import TopDown
-from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.base import ModelOptions, Optimizer, Recipe, Schedule
 from poise.recipes.dropping import Dropping, dropping
 from poise.recipes.fields import check_codec, set_codec, set_words
 from poise.recipes.files import joined, mapped_split, used_by
 from poise.recipes.ranges import check_count, check_positive, check_share, check_views
-from poise.recipes.scenes import CLIP, PHOTO_VIEWS, small_model
-from poise.skeletons import COCO17, Skeleton
+from poise.recipes.scenes import CLIP, PHOTO_VIEWS
+from poise.recipes.start import SMALL, start_model
+from poise.skeletons import Skeleton
 from poise.skeletons.alignment import BodyAxis
 from poise.skeletons.mapping import KeypointMap
 from poise.training.measured_task import measured
@@ -35,21 +34,6 @@ from poise.transforms.aligned_crop import AlignedPreprocess
 from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.transforms.jitter import SUPER, Augmentation
 from poise.transforms.scene_jitter import SceneAugmentation
-from poise.zoo.find import build
-from poise.zoo.imagenet import refuse_pretrained
-from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
-from poise.zoo.plain import WIDTHS
-from poise.zoo.rcnn.keypoint_fcos import slim_fcos
-from poise.zoo.rcnn.poise_rcnn import WIDTHS as DETECTOR_WIDTHS
-from poise.zoo.rcnn.poise_rcnn import small_detector
-from poise.zoo.rcnn.roi_codecs import roi_codec
-
-SMALL = {
-    *(f"poise_{width}" for width in WIDTHS),
-    *(f"poise_{kind}_{width}" for kind in ("rcnn", "fcos") for width in DETECTOR_WIDTHS),
-    *(f"poise_scene_{width}" for width in SCENE_WIDTHS),
-}
-"""Short names of poise's own networks, whose views have the size that is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -496,46 +480,3 @@ def options_of(model: Model) -> type[FinetuneOptions]:
     views = getattr(model, "augmentation_type", None)
     found = [options for options in FinetuneOptions.types() if views is not None and views is options.augmentation_type]
     return found[0] if found else FinetuneOptions
-
-
-def start_model(
-    name: str,
-    *,
-    size: tuple[int, int] | None = None,
-    skeleton: Skeleton | None = None,
-    pretrained: bool = False,
-    codec: str | None = None,
-) -> Model:
-    """A model of the zoo for a skeleton; our own by their short name and a size.
-
-    Args:
-        name: Such as `poise_s` or `hrnet_w32_coco_256x192`.
-        size: Size of the views (h, w) of poise's own models; by default 192x160 for views of one person, 320x320 for whole
-            images.
-        skeleton: The keypoints; by default those of the name, or COCO's.
-        pretrained: Start the backbone from ImageNet weights.
-        codec: Another codec than the model's, by the name of its class.
-
-    Raises:
-        InputError: ImageNet weights or a codec for a network that takes none, or a size that cannot be.
-        UnknownName: There is no such model or codec.
-    """
-    if name not in SMALL:
-        return build(name, skeleton=skeleton, pretrained=pretrained, codec=codec)
-    refuse_pretrained(pretrained, "poise's own networks")
-    family, _, width = name.rpartition("_")
-    keypoints = skeleton or COCO17
-    if family == "poise":
-        h, w = size or (192, 160)
-        made = build(f"{name}_coco_{h}x{w}", skeleton=keypoints, codec=codec)
-        made.card = replace(made.card, name=name)
-        return made
-    if family in ("poise_rcnn", "poise_fcos"):
-        in_boxes = None if codec is None else roi_codec(codec, MAP_CELLS, len(keypoints))
-        make = small_detector if family == "poise_rcnn" else slim_fcos
-        return make(width, size=size or (320, 320), skeleton=keypoints, codec=in_boxes)
-    if codec not in (None, OffsetGuided.__name__):
-        raise InputError(
-            f"{name} is bottom-up and takes the codec {OffsetGuided.__name__} only, not {codec!r}; leave --codec out"
-        )
-    return small_model(width, side=max(size or (320, 320)), skeleton=keypoints)
