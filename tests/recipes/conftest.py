@@ -29,5 +29,5 @@ def coco(drawn, tmp_path):
 @pytest.fixture
 def imagenet(monkeypatch) -> None:
     """Starts from ImageNet weights load nothing: there is no network, and only the settings matter."""
-    for place in ("simple_baselines.start_resnet", "hrnet.start_hrnet", "udp.start_hrnet"):
+    for place in ("simple_baselines.start_resnet", "hrnet.start_hrnet", "udp.start_hrnet", "grouped.start_hrnet"):
         monkeypatch.setattr(f"poise.zoo.{place}", lambda *_: None)

@@ -6,6 +6,7 @@ from poise.recipes.cpn import cpn
 from poise.recipes.dark import dark
 from poise.recipes.hrnet import hrnet
 from poise.recipes.lpn import lpn
+from poise.recipes.mobile import litehrnet
 from poise.recipes.multistage import mspn, rsn
 from poise.recipes.regression import integral, regression
 from poise.recipes.rtmpose import rtmpose
@@ -13,6 +14,7 @@ from poise.recipes.simcc import simcc
 from poise.recipes.simple_baselines import simple_baseline
 from poise.recipes.udp import udp, udp_aid
 from poise.recipes.vitpose import vitpose
+from poise.recipes.whole_images import dekr, higherhrnet, rtmo
 from poise.skeletons import COCO17
 from poise.training.optim import build, factor
 
@@ -170,3 +172,38 @@ def test_vectors_and_numbers_are_trained_as_mmpose_does(coco, imagenet):
     assert simcc(data=coco, size=(384, 288), pretrained=False).epochs == 140
     for one in (regression(data=coco, pretrained=False), integral(data=coco, pretrained=False)):
         assert (one.epochs, one.batch, one.optimizer.rate) == (210, 512, 5e-4)
+
+
+def test_rtmo_trains_as_its_release_in_two_halves_with_mild_views_at_the_end(coco):
+    recipe = rtmo(data=coco)
+    [second] = recipe.then
+    assert (recipe.epochs, second.epochs, recipe.batch, recipe.base_batch) == (280, 320, 256, 256)
+    assert (recipe.average, recipe.clip, recipe.optimizer.kind, recipe.optimizer.decay) == (0.9998, 0.1, "adamw", 0.05)
+    assert [one.optimizer.rate * one.schedule.floor for one in (recipe, second)] == pytest.approx([2e-4, 2e-4])
+    assert (recipe.model.codec.proxy, second.model.codec.proxy) == (False, True)
+    assert (recipe.last, second.last.begin(320)) == (None, 300)
+    mild = second.last.augmentation
+    assert (mild.rotation, mild.scale_range, mild.flip, mild.hsv) == (0.0, (1.0, 1.0), 0.5, (5, 30, 30))
+    assert recipe.expected == {"coco-val2017/AP": 0.673}
+    assert rtmo(data=coco, network="rtmo_t").expected == {}
+    assert rtmo(data=coco, size=(416, 416)).expected == {}
+
+
+def test_dekr_and_higherhrnet_train_on_whole_images_as_their_releases(coco, imagenet):
+    recipe = dekr(data=coco)
+    assert (recipe.epochs, recipe.batch, recipe.optimizer.rate, recipe.schedule.milestones) == (140, 80, 1e-3, (90, 120))
+    assert (recipe.augmentation.rotation, recipe.augmentation.scale_range) == (30.0, (0.75, 1.5))
+    assert recipe.expected == {"coco-val2017/AP": 0.686}
+    assert dekr(data=coco, network="dekr_w48", pretrained=False).expected == {}
+    recipe = higherhrnet(data=coco)
+    assert (recipe.epochs, recipe.batch, recipe.optimizer.rate, recipe.schedule.milestones) == (300, 192, 1.5e-3, (200, 260))
+    assert recipe.expected == {"coco-val2017/AP": 0.677}
+    assert higherhrnet(data=coco, size=(640, 640)).expected == {"coco-val2017/AP": 0.686}
+
+
+def test_small_networks_train_as_mmpose_has_them(coco):
+    recipe = litehrnet(data=coco)
+    assert (recipe.epochs, recipe.batch, recipe.optimizer.rate, recipe.schedule.milestones) == (210, 512, 5e-4, (170, 200))
+    assert (recipe.augmentation.scale, recipe.augmentation.rotation, recipe.augmentation.half_body) == (0.25, 60.0, 0.3)
+    found = [litehrnet(data=coco, network=name).expected for name in ("litehrnet_18", "litehrnet_30", "mobilenetv2")]
+    assert found == [{"coco-val2017/AP": 0.642}, {"coco-val2017/AP": 0.676}, {}]

@@ -37,6 +37,9 @@ def small(name, coco, drawn):
     flags = {
         "offset_guided": {"data": coco, "network": "hg52", "size": (128, 128)},
         "offset_guided_hrnet": {"data": coco, "width": 18, "size": (64, 64), "pretrained": False},
+        "rtmo": {"data": coco, "network": "rtmo_t", "size": (64, 64)},
+        "dekr": {"data": coco, "size": (64, 64), "pretrained": False},
+        "higherhrnet": {"data": coco, "size": (64, 64), "pretrained": False},
         "scenes_drawn": {"images": 4, "checked": 2, **TWO},
         "scenes_mixed": {**files, "drawn": 2, "copies": [3], **TWO},
         "finetune": {**files, "model": "poise_scene_t", "size": (64, 64), "epochs": 1},
@@ -58,6 +61,19 @@ def test_the_first_batch_of_every_recipe_is_encoded_and_has_a_loss(name, coco, d
     assert 0 < loss.item() < math.inf
     assert any(float(p.grad.abs().sum()) > 0 for p in model.network.parameters() if p.grad is not None)
     assert recipe.best in model.val_scores
+    check_changes(recipe)
+
+
+@pytest.mark.parametrize("name", ["rtmo", "dekr", "higherhrnet"])
+def test_networks_of_whole_images_learn_from_the_first_batch(name, coco, drawn):
+    recipe = small(name, coco, drawn)
+    views = ModelTask(recipe.model).train_views(recipe.data, seed=0)
+    batch = views.collate([views[(0, row)] for row in range(2)]).batch
+    assert batch.images.shape[-2:] == (64, 64)
+    loss = recipe.model.loss(batch)
+    loss.backward()
+    assert 0 < loss.item() < math.inf
+    assert any(float(p.grad.abs().sum()) > 0 for p in recipe.model.network.parameters() if p.grad is not None)
     check_changes(recipe)
 
 

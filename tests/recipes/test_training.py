@@ -35,6 +35,7 @@ SMALL = {
     "simcc": {"network": "poseresnet_18"},
     "rtmpose": {"network": "rtmpose_t"},
     "vitpose": {"network": "vitpose_s_simple"},
+    "litehrnet": {"network": "litehrnet_18"},
     "regression": {"depth": 18},
     "integral": {"depth": 18},
     "finetune": {"model": "poise_t", "epochs": 2},
@@ -67,7 +68,7 @@ def first_batch(recipe, count=2):
 
 
 def test_no_recipe_is_forgotten_here():
-    scenes = {"offset_guided", "offset_guided_hrnet", "scenes_drawn", "scenes_mixed"}
+    scenes = {"offset_guided", "offset_guided_hrnet", "scenes_drawn", "scenes_mixed", "rtmo", "dekr", "higherhrnet"}
     boxes = {"keypoint_rcnn", "keypoint_rcnn_hrnet", "keypoint_fcos", "mask_rcnn", "detector_drawn", "detector_mixed"}
     adaptations = {"source_only", "supervised", "mean_teacher", "cc_ssl", "ws_cda", "pplo"}
     animals = {"synthetic_animals", "tigdog", "drawn_animals"}
