@@ -1,5 +1,6 @@
 """The head of DEKR (arXiv 2104.02300): for each keypoint a branch of adaptive convolutions regresses the offset to it."""
 
+from functools import partial
 from typing import final
 
 import torch
@@ -10,6 +11,7 @@ from torchvision.ops import deform_conv2d
 
 from poise.nn.base import Feature, Head
 from poise.nn.blocks import BasicBlock, conv1x1, conv3x3
+from poise.nn.mixed import in_float32
 
 FILTERS = 15
 """Channels of the branch of a keypoint."""
@@ -38,7 +40,7 @@ class AdaptBlock(nn.Module):
 
     def forward(self, x: Feature) -> Feature:
         """The output of the block."""
-        out = deform_conv2d(x, self.window(x), self.adapt_conv.weight, padding=1)
+        out = in_float32(partial(deform_conv2d, padding=1), x, self.window(x), self.adapt_conv.weight)  # none for bfloat16
         output: Tensor = torch.relu(self.bn(out) + x)
         return output
 

@@ -14,6 +14,7 @@ from poise.dims import Size
 from poise.nn.base import Feature, Head, check_cells
 from poise.nn.conv_unit import ConvUnit
 from poise.nn.gated_attention import GatedAttention, ScaleNorm
+from poise.nn.mixed import in_float32
 from poise.nn.necks.pafpn import PAFPN
 
 TOKEN = 256
@@ -50,6 +51,18 @@ def _tokens(cells: int, values: int) -> nn.Sequential:
     return nn.Sequential(ScaleNorm(), layer)
 
 
+def _maps(layer: nn.Module, feature: Feature) -> Feature:
+    """A map of each keypoint.
+
+    Where a kernel is so much larger than the map that some of its taps meet no cell, oneDNN 3.12 leaves their gradients unset
+    in bfloat16: on maps of 2x2 cells they are whatever lay in memory.
+    """
+    if min(feature.shape[-2:]) <= KERNEL // 2:
+        return in_float32(layer, feature)
+    maps: Tensor = layer(feature)
+    return maps
+
+
 @final
 class RTMCCHead(Head):
     """A map of each keypoint, a token of each map, attention between the tokens, and two vectors of each token.
@@ -75,7 +88,7 @@ class RTMCCHead(Head):
     def forward(self, features: list[Feature]) -> list[Float[Tensor, "b k _"]]:
         """The vectors of each keypoint along x, and those along y."""
         check_cells(features[-1], self.cells, "RTMPose's head")
-        output: list[Tensor] = self.bins(self.mlp(self.final(features[-1]).flatten(2)))
+        output: list[Tensor] = self.bins(self.mlp(_maps(self.final, features[-1]).flatten(2)))
         return output
 
 
@@ -110,6 +123,6 @@ class RTMWHead(Head):
         check_cells(features[-1], self.cells, "RTMW's head")
         *_, fine, coarse = self.neck(features)
         enlarged = torch.cat((self.conv_dec(functional.pixel_shuffle(coarse, 2)), fine), dim=1)
-        tokens = (self.mlp(self.final(coarse).flatten(2)), self.mlp2(self.fine["final"](enlarged).flatten(2)))
+        tokens = (self.mlp(_maps(self.final, coarse).flatten(2)), self.mlp2(self.fine["final"](enlarged).flatten(2)))
         output: list[Tensor] = self.bins(torch.cat(tokens, dim=-1))
         return output
