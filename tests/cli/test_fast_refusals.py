@@ -82,6 +82,12 @@ MISSING = [
         "compare-decoders nope --annotations here.json --images .",
         "train finetune --model nope --annotations here.json --images .",
         "train finetune --model hrnet_w32_coc --annotations here.json --images .",
+        "train finetune --model hourglass_999999stack_coco_256x256 --annotations here.json --images .",
+        "train finetune --model hourglass_999999stack_b1_17j_256x256 --annotations here.json --images .",
+        "train finetune --model hrnet_w999_coco_256x192 --annotations here.json --images .",
+        "train finetune --model poise_s_coco_100000x64 --annotations here.json --images .",
+        "train finetune --model udp_hrnet_w32_coco --annotations here.json --images .",
+        "zoo mspn_99999stg_coco_256x192",
         "export model.safetensors",
     )
 ]

@@ -89,7 +89,13 @@ def test_flags_of_a_users_own_recipe_are_finite_numbers():
 
 
 @pytest.mark.parametrize(
-    "name", ["hourglass_999999stack_b1_16j_256x256", "mspn_99999stg_coco_256x192", "hourglass_2stack_b1_16j_99999x9"]
+    "name",
+    [
+        "hourglass_999999stack_b1_16j_256x256",
+        "mspn_99999stg_coco_256x192",
+        "hourglass_2stack_b1_16j_99999x9",
+        "hrnet_w999_coco_256x192",
+    ],
 )
 def test_numbers_in_the_name_of_a_network_have_ranges(name):
     from poise.zoo.find import build

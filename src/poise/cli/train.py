@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import itertools
+import re
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from poise.recipes.find import find, find_outlined, outlined
 from poise.recipes.options import ModelOptions, RecipeChanges
 from poise.recipes.outline import has_stand_ins
 from poise.training.logger_names import check_logger_names
-from poise.weights.zoo_names import check_model
+from poise.weights.zoo_names import SHORT_NAME, check_model
 from poise.writing import protecting
 
 Maker = Callable[..., Any]
@@ -96,7 +97,7 @@ class RecipeCommand:
         options = None if maker is None else _options_of(maker)
         model = _given("--model", words)
         chosen = None if options is None else options.by_name(model)
-        if options is not None and chosen is None and model:
+        if options is not None and model and not re.fullmatch(SHORT_NAME, model):
             check_model(model)
         if maker is None or (options is not None and chosen is None):
             return None

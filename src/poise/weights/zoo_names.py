@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import final
 
-from poise.errors import UnknownName, missing, unknown
+from poise.errors import InputError, UnknownName, missing, unknown
 from poise.plugins import named
 from poise.weights.aliases import known_as
 from poise.weights.cache import NO_MODEL, located
@@ -22,6 +22,12 @@ STORED = Path(__file__).parents[1] / "zoo" / "index.json"
 
 SHORTEST = 4
 """Letters from which the beginning of a name says which is meant."""
+
+SHORT_NAME = r"poise_((rcnn|fcos|scene)_)?[a-z]"
+"""Pattern of the short names of poise's own networks, which `poise train` takes besides those of the zoo."""
+
+LIMITS = {"stacks": (1, 32), "blocks": (1, 32), "stages": (1, 32), "width": (1, 256), "size": (0, 8192), "maps": (1, 8192)}
+"""The least and the most that numbers of a name may be, by the name of the part; larger ones would never be made."""
 
 OF_TORCHVISION = ("fasterrcnn_", "maskrcnn_", "keypointrcnn_", "fcos_", "retinanet_", "ssd")
 """Beginnings of the names of torchvision's detectors, of which the zoo says what they are for."""
@@ -48,6 +54,40 @@ class ZooNames:
         """Whether a family of the zoo has such a name; the network may still be one that cannot be."""
         return any(re.fullmatch(pattern, name) for pattern in self.patterns)
 
+    def check_numbers(self, name: str) -> None:
+        """Refuse a name with a number that no network can have.
+
+        Raises:
+            InputError: A number is beyond `LIMITS`.
+        """
+        for pattern in self.patterns:
+            if name_parts(pattern, name) is not None:
+                return
+
+
+def name_parts(pattern: str, name: str) -> dict[str, str] | None:
+    """The parts of the name of a network.
+
+    Args:
+        pattern: Regular expression of the names of a family, with a named group for each part.
+        name: The name.
+
+    Returns:
+        Parts by name, "" where one is left out; None where the name is not of that family.
+
+    Raises:
+        InputError: A number in it is beyond `LIMITS`.
+    """
+    found = re.fullmatch(pattern, name)
+    if found is None:
+        return None
+    parts = {key: value or "" for key, value in found.groupdict().items()}
+    for key, (low, high) in LIMITS.items():
+        numbers = re.findall(r"\d+", parts.get(key, ""))
+        if any(len(number) > 9 or not low <= int(number) <= high for number in numbers):
+            raise InputError(f"the {key} of a network: {low} to {high}; found {parts[key][:40]} in {name[:80]!r}")
+    return parts
+
 
 @cache
 def zoo_names() -> ZooNames:
@@ -72,10 +112,12 @@ def check_model(name: str) -> None:
 
     Raises:
         UnknownName: It has not.
+        InputError: A number in it is beyond `LIMITS`.
     """
     known = zoo_names()
     if not named() and not known.can_build(name):
         raise unknown_model(name, known.models, known.forms)
+    known.check_numbers(name)
 
 
 def check_obtainable(name: str) -> str:

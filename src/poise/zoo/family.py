@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from poise.dims import Size
-from poise.errors import InputError
 from poise.models.base import Model
 from poise.skeletons import COCO17, MPII16, Skeleton
 from poise.skeletons.registry import find
 from poise.weights.release import Release
-
-LIMITS = {"stacks": (1, 32), "blocks": (1, 32), "stages": (1, 32), "width": (1, 1024), "size": (0, 8192), "maps": (1, 8192)}
-"""The least and the most that numbers of a name may be, by the name of the part; larger ones would never be made."""
+from poise.weights.zoo_names import name_parts
 
 DATA = r"(?P<data>coco|mpii|[a-z][a-z0-9_]*[0-9])"
 """The part of a name that says the keypoints: a data set, or the name of a skeleton with its number ("coco17", "ap10k17")."""
@@ -131,17 +128,9 @@ class Family:
         """The parts of a name, or None if it is not of this family.
 
         Raises:
-            InputError: A number in it is beyond `LIMITS`.
+            InputError: A number in it is beyond `weights.zoo_names.LIMITS`.
         """
-        found = re.fullmatch(self.pattern, name)
-        if found is None:
-            return None
-        parts = {key: value or "" for key, value in found.groupdict().items()}
-        for key, (low, high) in LIMITS.items():
-            numbers = re.findall(r"\d+", parts.get(key, ""))
-            if any(len(number) > 9 or not low <= int(number) <= high for number in numbers):
-                raise InputError(f"the {key} of a network: {low} to {high}; found {parts[key][:40]} in {name[:80]!r}")
-        return parts
+        return name_parts(self.pattern, name)
 
     @property
     def of_mmpose(self) -> bool:
