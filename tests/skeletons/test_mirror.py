@@ -17,6 +17,16 @@ from poise.skeletons.registry import all_skeletons, find
         *(("hüfte_links", "hüfte_rechts"), ("linkeHüfte", "rechteHüfte"), ("oeil gauche", "oeil droit")),
         *(("hanche_gauche", "hanche_droite"), ("genou_g", "genou_d"), ("mano_izq", "mano_der")),
         *(("左肩", "右肩"), ("肩左", "肩右"), ("левый_глаз", "правый_глаз"), ("L", "R"), ("left", "right")),
+        *(("leve_oko", "prave_oko"), ("bal_szem", "jobb_szem"), ("αριστερό_μάτι", "δεξί_μάτι"), ("ліве_око", "праве_око")),
+        *(
+            ("عين_يسرى", "عين_يمنى"),
+            ("עין_שמאל", "עין_ימין"),
+            ("बायां_हाथ", "दायां_हाथ"),
+            ("ตาซ้าย", "ตาขวา"),
+            ("mat_trai", "mat_phai"),
+        ),
+        *(("lijevo_oko", "desno_oko"), ("лево_око", "десно_око"), ("stânga", "dreapta"), ("stanga", "dreapta")),
+        *(("wing_port", "wing_starboard"), ("near_fore", "off_fore")),
     ],
 )
 def test_left_and_right_are_read_in_more_spellings_and_languages(left, right):

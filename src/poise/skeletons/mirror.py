@@ -14,9 +14,16 @@ Readings = Iterator[tuple[str, Side]]
 _WORD_PAIRS = (
     "left right", "lft rgt", "lt rt", "links rechts", "linke rechte", "linker rechter", "linkes rechtes", "li re",
     "gauche droite", "gauche droit", "izquierda derecha", "izquierdo derecho", "izq der", "esquerda direita",
-    "esquerdo direito", "esq dir", "sinistra destra", "sinistro destro", "sx dx", "vänster höger", "vanster hoger",
+    "esquerdo direito", "esq dir", "sinistra destra", "sinistro destro", "sx dx", "vänster höger",
     "venstre højre", "venstre høyre", "vasen oikea", "lewy prawy", "lewa prawa", "lewe prawe", "левый правый", "левая правая",
-    "левое правое", "sol sağ", "sol sag", "kiri kanan", "trái phải", "levý pravý", "levá pravá", "levé pravé",
+    "левое правое", "sol sağ", "kiri kanan", "trái phải", "levý pravý", "levá pravá", "levé pravé",
+    "ľavý pravý", "ľavá pravá", "ľavé pravé", "lijevi desni", "lijeva desna", "lijevo desno", "levi desni", "leva desna",
+    "levo desno", "леви десни", "лева десна", "лево десно", "ляв десен", "лява дясна", "ляво дясно", "лівий правий",
+    "ліва права", "ліве праве", "stâng drept", "stânga dreapta", "esquerre dret", "esquerra dreta", "esquerdo dereito",
+    "esquerda dereita", "bal jobb", "vasak parem", "kairė dešinė", "kairys dešinys", "kreisā labā", "kreisais labais",
+    "ezker eskuin", "αριστερό δεξί", "αριστερός δεξιός", "αριστερή δεξιά", "αριστερά δεξιά", "يسرى يمنى", "اليسرى اليمنى",
+    "أيسر أيمن", "الأيسر الأيمن", "يسار يمين", "چپ راست", "שמאל ימין", "שמאלי ימני", "שמאלית ימנית", "बायां दायां",
+    "बायाँ दायाँ", "बाएं दाएं", "ซ้าย ขวา", "kaliwa kanan", "kushoto kulia", "port starboard", "near off", "nearside offside",
     "sinister dexter", "左 右", "왼쪽 오른쪽", "왼 오른", "ひだり みぎ", "hidari migi",
 )  # fmt: skip
 _SINGLE_PAIRS = ("l r", "g d")
@@ -36,16 +43,23 @@ _GLUED = 3
 def _partners(pairs: Sequence[str]) -> dict[str, list[tuple[str, Side]]]:
     """For each word of a side the words of the other side, with the side of the word."""
     found: dict[str, list[tuple[str, Side]]] = {}
-    for left, right in (pair.split() for pair in pairs):
+    for left, right in (pair.split() for pair in dict.fromkeys(text for pair in pairs for text in (pair, _plain(pair)))):
         for word, other, side in ((left, right, "left"), (right, left, "right")):
             found.setdefault(_spelled(word)[0], []).append((_spelled(other)[0], side))  # type: ignore[arg-type]
     return found
 
 
+def _plain(text: str) -> str:
+    """The text without accents, as people write it on another keyboard: vanster; itself where other letters remain."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return plain if plain.isascii() else text
+
+
 def _spelled(name: str) -> list[str]:
     """The words of a name in small letters: `LEye`, `l-eye` and `L Eye` give `l`, `eye`."""
-    parts = re.split(r"[\W_]+", _CAMEL.sub("_", unicodedata.normalize("NFKC", name)))
-    return [part.casefold() for part in parts if part]
+    text = _CAMEL.sub("_", unicodedata.normalize("NFKC", name))
+    parts = "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)  # marks: the vowels of हाथ
+    return [part.casefold() for part in parts.split()]
 
 
 _WORDS = _partners(_WORD_PAIRS)
