@@ -180,6 +180,19 @@ class SeesTop(SeesBrightness):
         return maps
 
 
+def test_who_comes_out_from_behind_somebody_is_found_soon(tmp_path: Path) -> None:
+    """The detector has its turn every 20 frames; the second square goes behind the first, and comes out in frame 15."""
+    for index in range(20):
+        pixels = np.full((140, 200, 3), 10, dtype=np.uint8)
+        for x in (30, max(130 - 12 * index, 30 + max(0, 12 * (index - 12)))):
+            pixels[60:84, x : x + 24] = 240
+        write_image(tmp_path / f"f{index:03d}.png", pixels)
+    found = list(video(str(tmp_path), model(), detector=SquareDetector(), smooth=(), detect_every=20))
+    assert [len(one.ids) for one in found[:6]] == [2] * 6
+    assert [len(one.ids) for one in found[10:13]] == [1] * 3
+    assert [len(one.ids) for one in found[18:]] == [2] * 2
+
+
 @pytest.mark.parametrize(("least", "kept"), [(0.97, 0.97**8), (0.0, 0.0)])
 def test_a_box_does_not_shrink_to_the_part_that_is_seen_best(film: Path, least: float, kept: float) -> None:
     own = model()

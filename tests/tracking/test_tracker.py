@@ -248,3 +248,52 @@ def test_nobody_at_all_is_fine_and_mistakes_are_told() -> None:
     for wrong in ({"oks": -1.0}, {"reach": 0.0}, {"confirm": 0}, {"oks": 0.0, "iou": 0.0, "motion": 0.0}):
         with pytest.raises(InputError, match="tracking"):
             TrackSettings(**wrong)  # type: ignore[arg-type]
+
+
+RED, BLUE, GREY = np.eye(3)
+"""Looks of three people."""
+
+
+def ids_of(tracker: Tracker, walkers: list[Walker], frame: int, looks: list[np.ndarray]) -> list[int]:
+    tracked = tracker.update(frame_of(walkers, frame)[1], appearance=torch.tensor(np.array(looks).reshape(len(walkers), -1)))
+    assert tracked.track is not None
+    return [int(track) for track in tracked.track.tolist()]
+
+
+def test_who_was_hidden_for_long_is_known_again_by_the_looks() -> None:
+    here, there = Walker(1, 200, 400, 200, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
+    tracker = Tracker()
+    for frame in range(5):
+        assert ids_of(tracker, [here, there], frame, [RED, BLUE]) == [1, 2]
+    for frame in range(5, 200):
+        assert ids_of(tracker, [there], frame, [BLUE]) == [2], "the first is hidden, far longer than max_lost"
+    elsewhere = Walker(3, 200, 400, 320, 0.0, width=None)
+    assert ids_of(tracker, [there, elsewhere], 200, [BLUE, RED]) == [2, 1]
+    tracker.restore(json.loads(json.dumps(tracker.to_plain())))
+    assert ids_of(tracker, [there, elsewhere, here], 201, [BLUE, RED, GREY]) == [2, 1, 3], "who looks like nobody is new"
+
+
+def test_who_looks_like_two_people_is_new() -> None:
+    here, there = Walker(1, 200, 400, 200, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
+    tracker = Tracker()
+    for frame in range(5):
+        ids_of(tracker, [here, there], frame, [RED, RED])
+    for frame in range(5, 60):
+        ids_of(tracker, [there], frame, [RED])
+    assert ids_of(tracker, [there, Walker(3, 200, 400, 320, 0.0, width=None)], 60, [RED, RED]) == [2, 3]
+
+
+def test_ids_that_were_exchanged_go_back_once_both_are_alone() -> None:
+    a, b = Walker(1, 200, 400, 200, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
+    tracker = Tracker()
+    for frame in range(10):
+        assert ids_of(tracker, [a, b], frame, [RED, BLUE]) == [1, 2]
+    assert ids_of(tracker, [a, b], 10, [BLUE, RED]) == [2, 1]
+
+
+def test_looks_of_somebody_behind_another_one_are_not_believed() -> None:
+    a, b = Walker(1, 200, 400, 300, 0.0, width=None), Walker(2, 200, 400, 320, 0.0, width=None)
+    tracker = Tracker()
+    for frame in range(10):
+        assert ids_of(tracker, [a, b], frame, [RED, BLUE]) == [1, 2]
+    assert ids_of(tracker, [a, b], 10, [BLUE, BLUE]) == [1, 2], "the box of the first shows the second"

@@ -40,6 +40,9 @@ class FollowSettings:
         duplicate: OKS above which two poses are one person: the one of lower score goes.
         misses: Runs of the detector in a row that do not see somebody, after which nobody is followed there: a model may be
             sure of keypoints where a person was, for ever. 0 follows on. Without effect where no detector gives the boxes.
+        search: Frames for which the detector runs more often once there are fewer people: who went behind somebody, and whose
+            view showed that one, comes out again.
+        search_every: Frames from one run of the detector to the next meanwhile.
 
     Raises:
         InputError: A number is out of its range.
@@ -52,15 +55,18 @@ class FollowSettings:
     overlap: float = 0.3
     duplicate: float = 0.7
     misses: int = 4
+    search: int = 30
+    search_every: int = 2
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         shares = 0 <= self.overlap <= 1 and 0 <= self.least <= 1
-        if self.detect_every < 1 or self.growth <= 0 or not shares or self.duplicate <= 0 or self.misses < 0:
+        counts = self.detect_every >= 1 and self.search_every >= 1 and self.misses >= 0 and self.search >= 0
+        if not counts or self.growth <= 0 or not shares or self.duplicate <= 0:
             raise InputError(
-                f"following: detect_every is at least 1, growth and duplicate are above 0, overlap and least are 0 to 1, and "
-                f"misses is 0 or more, found {self.detect_every}, {self.growth}, {self.duplicate}, {self.overlap}, "
-                f"{self.least} and {self.misses}"
+                f"following: detect_every and search_every are at least 1, growth and duplicate are above 0, overlap and least "
+                f"are 0 to 1, misses and search are 0 or more, found {self.detect_every}, {self.search_every}, {self.growth}, "
+                f"{self.duplicate}, {self.overlap}, {self.least}, {self.misses} and {self.search}"
             )
 
 
@@ -109,6 +115,7 @@ class Follower:
     _since: int = 0
     _lost: bool = True
     _followed: int = 0
+    _search: int = 0
     _pool: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 2, "poise-look"))
 
     def __call__(self, image: Image, key: Key) -> Poses:
@@ -131,13 +138,15 @@ class Follower:
             key: Of the frame.
         """
         self._since += 1
+        every = min(self.how.search_every, self.how.detect_every) if self._search else self.how.detect_every
+        self._search = max(self._search - 1, 0)
         fresh: Future[list[Region]] | None = None
         if self._lost:
             self._join(self._detected(image))
             self._since = 0
         views = self.model.region_views(image, self.regions)
         answers = self._pool.submit(self._answers, views)
-        if self._since >= self.how.detect_every and self._detects:
+        if self._since >= every and self._detects:
             fresh, self._since = self._pool.submit(self._detected, image), 0
         return Look((image.shape[1], image.shape[2]), key, views, answers, fresh)
 
@@ -155,6 +164,8 @@ class Follower:
         kept = self._different(poses)
         missed = [region.missed for region in self.regions] if len(self.regions) == len(poses) else [0] * len(poses)
         self.regions = [replace(r, missed=missed[i]) for i in kept if good[i] and (r := following[i]) is not None]
+        if len(self.regions) < self._followed:
+            self._search = self.how.search
         self._followed = len(self.regions)
         if look.fresh is not None:
             self._join(look.fresh.result())
@@ -227,11 +238,18 @@ class Follower:
             }
             for region in self.regions
         ]
-        return {"regions": regions, "since": self._since, "lost": self._lost, "followed": self._followed}
+        return {
+            "regions": regions,
+            "since": self._since,
+            "lost": self._lost,
+            "followed": self._followed,
+            "search": self._search,
+        }
 
     def restore(self, values: dict[str, Any]) -> None:
         """Look where `to_plain` said."""
         self._since, self._lost, self._followed = int(values["since"]), bool(values["lost"]), int(values["followed"])
+        self._search = int(values.get("search", 0))
         self.regions = [
             Region(
                 torch.tensor(one["box"], dtype=torch.float32),

@@ -1,7 +1,8 @@
 """Ids of people from frame to frame: Hungarian assignment on OKS, IoU and motion, with a second round for low scores.
 
 The second round is ByteTrack's idea (arXiv 2110.06864): a pose of low score next to where a person is expected is that person,
-half hidden; a pose of low score elsewhere begins nothing.
+half hidden; a pose of low score elsewhere begins nothing. Where appearances are given, somebody who was lost for longer is
+known again by them, and ids that two people exchanged as they crossed go back.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from poise.errors import InputError, SkeletonMismatch
 from poise.skeletons import Skeleton
 from poise.structures import Poses
 from poise.tracking.assignment import assign
+from poise.tracking.boxes import areas, centres, covered, iou, nearness
 from poise.tracking.motion import BoxMotion
 
 SIGMA = 0.079
@@ -51,6 +53,11 @@ class TrackSettings:
         max_lost: Frames for which a person who is not seen is remembered.
         confirm: Frames in a row in which somebody new must be seen to get an id; in those before the id is -1.
         memory: Share of the old in the remembered appearance.
+        alone: Share of the box that others may cover where an appearance is learnt and believed.
+        same_look: Cosine similarity of appearances above which somebody new is a person who was lost; 1 for never.
+        other_look: That below which a pose is not the person who is expected there.
+        clear: How much less alike everybody else whom the tracker remembers must be.
+        max_known: Frames for which the appearance of somebody who is not seen is remembered.
 
     Raises:
         InputError: A number is out of its range.
@@ -71,6 +78,11 @@ class TrackSettings:
     max_lost: int = 30
     confirm: int = 1
     memory: float = 0.9
+    alone: float = 0.1
+    same_look: float = 0.8
+    other_look: float = 0.6
+    clear: float = 0.1
+    max_known: int = 900
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -81,6 +93,11 @@ class TrackSettings:
             raise InputError(
                 f"tracking: reach must be above 0, max_lost at least 0 and confirm at least 1, found {self.reach}, "
                 f"{self.max_lost} and {self.confirm}"
+            )
+        if not (0 <= self.other_look <= self.same_look <= 1 and 0 <= self.alone <= 1) or self.max_known < 0:
+            raise InputError(
+                f"tracking: alone, other_look and same_look lie between 0 and 1, other_look is not above same_look, and "
+                f"max_known is at least 0, found {self.alone}, {self.other_look}, {self.same_look} and {self.max_known}"
             )
 
 
@@ -97,6 +114,7 @@ class Track:
         lost: Frames since then; 0 where the person was seen in the last frame.
         seen: Frames in a row in which the person has been seen, until it is confirmed.
         look: Appearance, of length 1; None where none was given.
+        sure: Whether the person was alone when it was learnt.
     """
 
     id: int
@@ -107,6 +125,7 @@ class Track:
     lost: int = 0
     seen: int = 1
     look: Float[np.ndarray, " d"] | None = None
+    sure: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         """Its values as plain types."""
@@ -119,6 +138,7 @@ class Track:
             "lost": self.lost,
             "seen": self.seen,
             "look": None if self.look is None else self.look.tolist(),
+            "sure": self.sure,
         }
 
     @classmethod
@@ -140,6 +160,11 @@ class _Seen:
     boxes: Float[np.ndarray, "n 4"]
     score: Float[np.ndarray, " n"]
     looks: Float[np.ndarray, "n d"] | None = None
+    alone: Bool[np.ndarray, " n"] | None = None
+
+    def shows(self, row: int) -> bool:
+        """Whether the appearance of a pose is that of the person, and of nobody before them."""
+        return self.alone is not None and bool(self.alone[row])
 
 
 @final
@@ -181,13 +206,16 @@ class Tracker:
         for track in self.tracks:
             track.motion.predict()
         ids = np.full(len(poses), -1, dtype=np.int64)
-        free, waiting = self._round(seen, ids, np.flatnonzero(seen.score >= self.settings.min_score), self.tracks)
+        here = [track for track in self.tracks if track.lost <= self.settings.max_lost]
+        free, waiting = self._round(seen, ids, np.flatnonzero(seen.score >= self.settings.min_score), here)
         low = np.flatnonzero((seen.score >= self.settings.low_score) & (seen.score < self.settings.min_score))
         active = [track for track in waiting if track.lost == 0]
         _, unseen = self._round(seen, ids, low, active, minimum=self.settings.second_similarity)
-        lost = [*unseen, *(track for track in waiting if track.lost > 0)]
+        gone = [track for track in self.tracks if track.lost > self.settings.max_lost]
+        lost = [*unseen, *(track for track in waiting if track.lost > 0), *gone]
+        again, free = self._known_again(seen, ids, free, lost)
         self._begin(seen, ids, free)
-        self._forget(lost)
+        self._forget([track for track in lost if track not in again])
         return replace(poses, track=torch.from_numpy(ids))
 
     # one frame
@@ -203,8 +231,12 @@ class Tracker:
             if (around[2:] > around[:2]).all():
                 boxes[i] = around
         self._sigmas = _sigmas(poses.skeleton, xy.shape[1])
-        looks = None if appearance is None else _unit(appearance.detach().cpu().double().numpy())
-        return _Seen(xy, known, boxes, poses.pose_score.detach().cpu().numpy(), looks)
+        score = poses.pose_score.detach().cpu().numpy()
+        if appearance is None:
+            return _Seen(xy, known, boxes, score)
+        looks = _unit(appearance.detach().cpu().double().numpy())
+        alone = (covered(boxes) <= self.settings.alone) & looks.any(axis=-1)
+        return _Seen(xy, known, boxes, score, looks, alone)
 
     def _check(self, poses: Poses, appearance: Float[Tensor, "n d"] | None) -> None:
         keypoints = {len(track.xy) for track in self.tracks} | {poses.xy.shape[1]}
@@ -241,25 +273,56 @@ class Tracker:
         expected = np.stack([track.motion.box for track in tracks])
         wide = 1 + s.widening * np.array([track.lost for track in tracks], dtype=np.float64)
         doubt = np.array([track.motion.doubt for track in tracks])
-        near = _nearness(expected, boxes, np.hypot(s.reach * wide, doubt))
+        near = nearness(expected, boxes, np.hypot(s.reach * wide, doubt))
         total = np.full(near.shape, s.iou + s.motion)
-        summed = s.iou * _iou(expected, boxes) + s.motion * near
+        summed = s.iou * iou(expected, boxes) + s.motion * near
         similar, comparable = self._oks(seen, rows, tracks, expected, wide)
         total, summed = total + s.oks * comparable, summed + s.oks * similar * comparable
         if seen.looks is not None and all(track.look is not None for track in tracks):
             looks = np.stack([track.look for track in tracks if track.look is not None])
             total, summed = total + s.appearance, summed + s.appearance * np.clip(looks @ seen.looks[rows].T, 0, 1)
         found: np.ndarray = np.where(near < FARTHEST, 0.0, summed / np.maximum(total, 1e-12))
-        return found
+        return np.where(self._alike(seen, rows, tracks) < s.other_look, 0.0, found)
+
+    def _alike(self, seen: _Seen, rows: Sequence[int] | np.ndarray, tracks: Sequence[Track]) -> Float[np.ndarray, "m n"]:
+        """Cosine similarity of the appearances of tracks and poses; 1 where one is not known."""
+        alike = np.ones((len(tracks), len(rows)))
+        if seen.looks is None:
+            return alike
+        there = [column for column, row in enumerate(rows) if seen.shows(int(row))]
+        for own, track in zip(alike, tracks, strict=True):
+            if track.look is not None and track.sure:
+                own[there] = seen.looks[np.asarray(rows, dtype=np.int64)[there]] @ track.look
+        return alike
+
+    def _known_again(
+        self, seen: _Seen, ids: np.ndarray, free: Sequence[int], lost: Sequence[Track]
+    ) -> tuple[list[Track], list[int]]:
+        """Who of the lost is seen again, by appearance alone, and the poses that are left over."""
+        s, rows = self.settings, [row for row in free if seen.shows(row)]
+        known = [track for track in self.tracks if track.look is not None and track.sure and track.id > 0]
+        if not rows or not known or s.same_look >= 1:
+            return [], list(free)
+        alike = self._alike(seen, rows, known)
+        best = np.sort(alike, axis=0)[-2:]
+        clear = best[-1] - best[0] >= s.clear if len(known) > 1 else np.ones(len(rows), dtype=bool)
+        missing = np.array([track in lost for track in known])
+        pairs = assign(np.where(missing[:, None] & clear & (alike == alike.max(axis=0)), alike, 0.0), s.same_look)
+        for i, j in pairs:
+            known[i].motion = BoxMotion(seen.boxes[rows[j]])
+            self._found(known[i], seen, rows[j])
+            ids[rows[j]] = known[i].id
+        taken = {rows[j] for _, j in pairs}
+        return [known[i] for i, _ in pairs], [row for row in free if row not in taken]
 
     def _oks(
         self, seen: _Seen, rows: np.ndarray, tracks: Sequence[Track], expected: np.ndarray, wide: np.ndarray
     ) -> tuple[Float[np.ndarray, "m n"], Bool[np.ndarray, "m n"]]:
         """OKS of the keypoints of each track, moved as its box is expected to move; and where any keypoint can be compared."""
-        moved = _centres(expected) - np.stack([track.centre for track in tracks])
+        moved = centres(expected) - np.stack([track.centre for track in tracks])
         xy = np.stack([track.xy for track in tracks]) + moved[:, None]
         both = np.stack([track.known for track in tracks])[:, None] & seen.known[rows][None]
-        area = (_areas(expected)[:, None] + _areas(seen.boxes[rows])[None]) / 2
+        area = (areas(expected)[:, None] + areas(seen.boxes[rows])[None]) / 2
         scale = 2 * area[..., None] * (2 * self._sigmas[None, None] * wide[:, None, None]) ** 2
         away = ((xy[:, None] - np.where(seen.known[rows][..., None], seen.xy[rows], 0.0)[None]) ** 2).sum(axis=-1)
         similar = (np.exp(-away / np.maximum(scale, 1e-9)) * both).sum(axis=-1)
@@ -267,24 +330,31 @@ class Tracker:
 
     def _found(self, track: Track, seen: _Seen, row: int) -> None:
         track.motion.update(seen.boxes[row])
-        known, centre = seen.known[row], _centres(seen.boxes[row])
+        known, centre = seen.known[row], centres(seen.boxes[row])
         track.xy = np.where(known[:, None], seen.xy[row], track.xy + (centre - track.centre))
         track.known = known if known.any() else track.known
         track.centre, track.lost, track.seen = centre, 0, track.seen + 1
         if seen.looks is not None:
-            old = seen.looks[row] if track.look is None else track.look
-            track.look = _unit(self.settings.memory * old + (1 - self.settings.memory) * seen.looks[row])
+            self._learn(track, seen.looks[row], shown=seen.shows(row))
         self._confirm(track)
+
+    def _learn(self, track: Track, look: Float[np.ndarray, " d"], *, shown: bool) -> None:
+        """Remember an appearance: once the person was alone, that of moments in which they are."""
+        if track.look is None or (shown and not track.sure):
+            track.look, track.sure = look, shown
+        elif shown or not track.sure:
+            track.look = _unit(self.settings.memory * track.look + (1 - self.settings.memory) * look)
 
     def _begin(self, seen: _Seen, ids: np.ndarray, free: Sequence[int]) -> None:
         """New tracks for confident poses that belong to nobody."""
         taken = [track.motion.box for track in self.tracks if track.lost == 0]
         for row in sorted(free, key=lambda row: -float(seen.score[row])):
             box = seen.boxes[row]
-            if taken and _iou(np.stack(taken), box[None]).max() > self.settings.duplicate:
+            if taken and iou(np.stack(taken), box[None]).max() > self.settings.duplicate:
                 continue
-            look = None if seen.looks is None else seen.looks[row]
-            track = Track(-1, BoxMotion(box), seen.xy[row].copy(), seen.known[row].copy(), _centres(box), look=look)
+            track = Track(-1, BoxMotion(box), seen.xy[row].copy(), seen.known[row].copy(), centres(box))
+            if seen.looks is not None:
+                self._learn(track, seen.looks[row], shown=seen.shows(row))
             self._confirm(track)
             self.tracks.append(track)
             taken.append(box)
@@ -297,7 +367,12 @@ class Tracker:
     def _forget(self, lost: Sequence[Track]) -> None:
         for track in lost:
             track.lost += 1
-        self.tracks = [t for t in self.tracks if t.lost == 0 or (t.id > 0 and t.lost <= self.settings.max_lost)]
+        self.tracks = [t for t in self.tracks if t.lost == 0 or (t.id > 0 and t.lost <= self._patience(t))]
+
+    def _patience(self, track: Track) -> int:
+        """Frames for which somebody who is not seen is remembered."""
+        known = track.look is not None and track.sure and self.settings.same_look < 1
+        return max(self.settings.max_lost, self.settings.max_known if known else 0)
 
     # state
 
@@ -314,34 +389,6 @@ def _sigmas(skeleton: Skeleton | None, keypoints: int) -> Float[np.ndarray, " k"
     if skeleton is None or len(skeleton.sigmas) != keypoints:
         return np.full(keypoints, SIGMA)
     return np.array(skeleton.sigmas, dtype=np.float64)
-
-
-def _centres(boxes: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n 2"]:
-    middle: np.ndarray = (boxes[..., :2] + boxes[..., 2:]) / 2
-    return middle
-
-
-def _areas(boxes: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n"]:
-    found: np.ndarray = np.maximum(boxes[..., 2:] - boxes[..., :2], 0.0).prod(axis=-1)
-    return found
-
-
-def _iou(a: Float[np.ndarray, "m 4"], b: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "m n"]:
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.maximum(high - low, 0.0).prod(axis=-1)
-    found: np.ndarray = shared / np.maximum(_areas(a)[:, None] + _areas(b)[None] - shared, 1e-9)
-    return found
-
-
-def _nearness(
-    expected: Float[np.ndarray, "m 4"], boxes: Float[np.ndarray, "n 4"], reach: Float[np.ndarray, " m"]
-) -> Float[np.ndarray, "m n"]:
-    """1 where the centres meet, exp(-1/2) where they are `reach` body sizes apart."""
-    sides = [np.maximum((own[:, 2:] - own[:, :2]).max(axis=1), 1.0) for own in (expected, boxes)]
-    size = np.maximum(sides[0][:, None], sides[1][None])
-    away = np.linalg.norm(_centres(expected)[:, None] - _centres(boxes)[None], axis=-1) / (size * reach[:, None])
-    found: np.ndarray = np.exp(-0.5 * away**2)
-    return found
 
 
 def _unit(looks: np.ndarray) -> np.ndarray:
