@@ -127,6 +127,16 @@ SAME = {
     "boxes as pairs": each("annotations", lambda a: a.update(bbox=[a["bbox"][:2], a["bbox"][2:]])),
     "boxes with names": each("annotations", lambda a: a.update(bbox=dict(zip(("x", "y", "w", "h"), a["bbox"], strict=True)))),
     "boxes with named corners": each("annotations", lambda a: a.update(bbox=named_corners(*a["bbox"]))),
+    "boxes as one text": each("annotations", lambda a: a.update(bbox=", ".join(map(str, a["bbox"])))),
+    "keypoints as one text": each("annotations", lambda a: a.update(keypoints=" ".join(map(str, a["keypoints"])))),
+    "keypoints as a printed list": each("annotations", lambda a: a.update(keypoints=str(a["keypoints"]))),
+    "keypoints by name": each(
+        "annotations", lambda a: a.update(keypoints=dict(zip(COCO17.keypoints, rows(a["keypoints"]), strict=True)))
+    ),
+    "labelled keypoints by name": each(
+        "annotations",
+        lambda a: a.update(keypoints={n: r for n, r in zip(COCO17.keypoints, rows(a["keypoints"]), strict=True) if r[2]}),
+    ),
     "names by number": each("categories", lambda c: c.update(keypoints={f"{i}": n for i, n in enumerate(c["keypoints"])})),
     "names as one text": each("categories", lambda c: c.update(keypoints=", ".join(c["keypoints"]))),
     "names in objects": each("categories", lambda c: c.update(keypoints=[{"name": n, "id": 1} for n in c["keypoints"]])),
@@ -144,6 +154,24 @@ SAME = {
 
 def names_of(document):
     return {image["id"]: image["file_name"] for image in document["images"]}
+
+
+@pytest.mark.parametrize(
+    "keypoints", ["left and right", {"head": [1, 2, 2]}, {"nose": "there"}, [[1, 2, 3, 4]] * 17, [{"px": 3}] * 17], ids=repr
+)
+def test_people_whose_keypoints_no_rule_reads_are_not_dropped_by_a_fix(folder, tmp_path, capsys, keypoints):
+    path, images = folder(each("annotations", lambda a: a.update(keypoints=keypoints)))
+    out = tmp_path / "fixed.json"
+    assert main(["data", "check", str(path), "--images", str(images), "--fix", str(out)]) == 2
+    assert not out.exists()
+    assert "labelled people" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("field", ["image_id", "category_id"])
+def test_a_truth_value_is_no_id(folder, field):
+    path, _ = folder(each("annotations", lambda a: a.update({field: True})))
+    report = check_file(read_raw(path), {})
+    assert any("'True' does not exist" in finding.found for finding in report.findings), report.findings
 
 
 @pytest.mark.parametrize("case", SAME)

@@ -80,6 +80,14 @@ def labelled(annotation: Mapping[str, Any]) -> bool:
     return any(seen) and any(isinstance(v, int | float) and v > 0 for v in seen)
 
 
+def unreadable(annotation: Mapping[str, Any]) -> bool:
+    """Whether `keypoints` hold something that is no list of numbers: somebody was labelled, in a form that is not known."""
+    values = annotation.get("keypoints")
+    if not isinstance(values, list):
+        return bool(values)
+    return any(v and not isinstance(v, int | float) for v in values)
+
+
 def _nobody(annotation: Mapping[str, Any], count: int) -> bool:
     """Whether an annotation has no keypoints, or the right number of zeros."""
     values = annotation.get("keypoints")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from poise.data.keypoint_lists import KeypointLists
+from poise.data.keypoint_lists import KeypointLists, list_of_text
 from poise.data.records import Document
 from poise.fields import flag, number, whole
 
@@ -117,7 +117,10 @@ def _references(annotations: Sequence[dict[str, Any]], name: str, known: set[Any
         if old is None:
             annotation.pop(name, None)
             continue
-        if old in known and not isinstance(old, bool) and not isinstance(old, float):
+        if isinstance(old, bool):  # Python's True is 1, which may be the id of a record
+            annotation[name] = repr(old)
+            continue
+        if old in known and not isinstance(old, float):
             continue
         new = whole(old)
         new = new if new in known else other.get(str(old))
@@ -195,7 +198,7 @@ def _odd_number(value: Any) -> bool:
 
 
 def _odd_box(value: Any) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and not {int, float}.issuperset(map(type, value)))
+    return isinstance(value, dict | str) or (isinstance(value, list) and not {int, float}.issuperset(map(type, value)))
 
 
 _SIDES = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
@@ -221,7 +224,7 @@ def _named_box(value: Mapping[str, Any]) -> list[Any]:
 
 def _box(value: Any) -> list[Any] | None:
     """Four numbers, also as text, in pairs or with names."""
-    value = _named_box(value) if isinstance(value, dict) else value
+    value = _named_box(value) if isinstance(value, dict) else (list_of_text(value) or []) if isinstance(value, str) else value
     flat = [v for part in value for v in part] if value and all(isinstance(v, list) for v in value) else value
     numbers = [number(v) for v in flat]
     return numbers if len(numbers) == 4 and None not in numbers else None

@@ -1,6 +1,7 @@
 """Lists of keypoints in other forms than COCO's flat x, y, visible: rows, text, null, x and y alone, padded lists."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, final
 
@@ -8,6 +9,9 @@ from poise.fields import number
 
 Found = tuple[str, str, str]
 """What is odd, the value found, what it is read as."""
+
+LONGEST = 100_000
+"""Letters of a text that is read as numbers."""
 
 _PLAIN = frozenset({int, float})
 
@@ -33,12 +37,18 @@ class KeypointLists:
 
     def convert(self, annotation: dict[str, Any]) -> Found | None:
         """Make `keypoints` flat and numbers, where they are not; None where nothing was converted."""
-        values = annotation.get("keypoints")
+        given = values = annotation.get("keypoints")
+        if isinstance(given, dict):
+            values = self._named(annotation, given)
+        elif isinstance(given, str):
+            values = list_of_text(given)
         if not isinstance(values, list):
             return None
         count = self.count(annotation)
+        if values is not given and count is not None and len(values) not in (count, 2 * count, 3 * count):
+            return None
         plain = _PLAIN.issuperset(map(type, values)) and _finite(values)
-        if plain and count is not None and len(values) == 3 * count:
+        if plain and values is given and count is not None and len(values) == 3 * count:
             return None
         flat, rule = _flat(values), "`keypoints` are rows"
         if flat is values:
@@ -55,7 +65,14 @@ class KeypointLists:
         if len(known) % 3 or _same(known, values):
             return None
         annotation["keypoints"] = known
+        if values is not given:
+            rule = "`keypoints` are named" if isinstance(given, dict) else "`keypoints` are text"
         return rule, _short(values), _short(known)
+
+    def _named(self, annotation: Mapping[str, Any], given: Mapping[str, Any]) -> list[Any] | None:
+        """Places by the names of the keypoints in their order, None where one is left out; None where a name is strange."""
+        names = self._names.get(_key(annotation["category_id"])) if "category_id" in annotation else self._only
+        return None if names is None or not set(given).issubset(names) else [given.get(name) for name in names]
 
     def fit(self, annotations: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str, str, str]]:
         """Shorten lists that hold the keypoints of all categories, or zeros beyond their own; lengthen those without labels.
@@ -105,6 +122,20 @@ class KeypointLists:
         if length > len(own):
             layouts.append(list(range(len(own))))
         return next((slots for slots in layouts if labelled.issubset(slots)), None)
+
+
+def list_of_text(text: str) -> list[str] | None:
+    """The numbers of one text, such as "[12.5, 30, 2]" or "12,5;30;2"; None where it holds other words.
+
+    >>> list_of_text("[12.5, 30, 2]"), list_of_text("12,5;30;2"), list_of_text("12 30 2"), list_of_text("left")
+    (['12.5', '30', '2'], ['12,5', '30', '2'], ['12', '30', '2'], None)
+    """
+    if len(text) > LONGEST:
+        return None
+    inside = text.strip().strip("[]()")
+    between = r"[;\s]+" if ";" in inside else r",\s+|\s+" if re.search(r"\s", inside) else ","
+    parts = [part for part in re.split(between, inside) if part]
+    return parts if parts and None not in map(number, parts) else None
 
 
 def _key(value: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from poise.data.coco import CocoDataset
-from poise.data.coco_labels import labelled
+from poise.data.coco_labels import labelled, unreadable
 from poise.data.conversions import convert
 from poise.data.lint.categories import check_categories
 from poise.data.lint.identity import check_annotation_ids, check_images
@@ -33,7 +33,7 @@ def check_file(document: Document, infos: Mapping[str, ImageInfo]) -> LintReport
     """
     fixed = _copied(document)
     found = [Finding(change.rule, change.where, change.found, change.now) for change in convert(fixed)]
-    people = sum(map(labelled, fixed["annotations"]))
+    people = sum(labelled(a) or unreadable(a) for a in fixed["annotations"])
     for _ in range(ROUNDS):
         known = set(found)
         new = [finding for finding in _findings(fixed, infos) if finding not in known]

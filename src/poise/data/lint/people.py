@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from poise.data.coco_labels import BODY_SHARE, box_around, labelled
+from poise.data.coco_labels import BODY_SHARE, box_around, labelled, unreadable
 from poise.data.lint.categories import skeleton_of
 from poise.data.lint.order import EDGE, MAX_OUTSIDE, Seen, first_of, in_order
 from poise.data.lint.report import Finding
@@ -49,7 +49,8 @@ class _Person:
 
     def drop(self, rule: str, found: str, *, again: bool = False) -> None:
         """Leave the annotation out; `again` says that the same person stays in another one."""
-        self.report(rule, found, "annotation dropped", lost=0 if again else int(labelled(self.annotation)))
+        somebody = labelled(self.annotation) or unreadable(self.annotation)
+        self.report(rule, found, "annotation dropped", lost=0 if again else int(somebody))
         self.dropped = True
 
     @property
