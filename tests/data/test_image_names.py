@@ -54,6 +54,10 @@ FOUND = [
     ("Train/img_1.jpg", "train/IMG_1.jpg"),
     (unicodedata.normalize("NFD", "caf\u00e9 \u00fc.jpg"), unicodedata.normalize("NFC", "caf\u00e9 \u00fc.jpg")),
     (unicodedata.normalize("NFC", "caf\u00e9 \u00fc.jpg"), unicodedata.normalize("NFD", "caf\u00e9 \u00fc.jpg")),
+    ("1.jpg", "1.jpeg"),
+    ("train/1.TIFF", "train/1.tif"),
+    ("train/1.png", "train/1"),
+    ("train/1.png", " train/1.png\n"),
     ("100%.jpg", "100%.jpg"),
     ("a?b.jpg", "a?b.jpg"),
 ]
@@ -72,6 +76,9 @@ CONTRADICTED = [
     (["cam1/1.jpg", "cam2/1.jpg"], "cam3/1.jpg"),
     (["b/cam1/1.jpg"], "a/cam1/1.jpg"),
     (["1.jpg"], "2.jpg"),
+    (["1.jpg", "1.png"], "1"),
+    (["1.png"], "1.jpg"),
+    (["1.jpg.png"], "1.jpg"),
 ]
 
 

@@ -237,6 +237,11 @@ def corners(annotation):
     annotation["bbox"] = [x, y, x + w, y + h]
 
 
+def centred(annotation):
+    x, y, w, h = annotation["bbox"]
+    annotation["bbox"] = [x + w / 2, y + h / 2, w, h]
+
+
 def moved(document):
     """People in the lower right half of larger images, as most are."""
     for image in document["images"]:
@@ -256,6 +261,7 @@ def confident(annotation):
 MISTAKEN = {
     "coordinates are normalised": (lambda d: None, scale),
     "boxes are normalised": (lambda d: None, lambda d: scale(d, keypoints=False)),
+    "boxes have their centre as x, y": (lambda d: None, each("annotations", centred)),
     "boxes are corners": (moved, each("annotations", corners)),
     "visibility is a confidence": (lambda d: None, each("annotations", confident)),
 }
@@ -267,7 +273,7 @@ def test_numbers_that_mean_something_else_are_refused_told_and_converted(folder,
     expected = people_of(folder(before)[0])
     path, _ = folder(lambda d: (before(d), spoil(d)))
     for read in (CocoDataset, lambda file, images: EvalSet.of_file(file, images, skeleton=COCO17)):
-        with pytest.raises(AnnotationError, match=r"labels\.json.*look like|labels\.json.*two corners"):
+        with pytest.raises(AnnotationError, match=r"labels\.json.*(look like|two corners|around x, y)"):
             read(path, None)
     report = check_file(read_raw(path), {})
     assert rule in {finding.rule for finding in report.findings}

@@ -10,6 +10,8 @@ from pathlib import PurePosixPath
 from typing import final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+_ENDINGS = ((".jpeg", ".jpg"), (".tiff", ".tif"))
+
 
 @final
 class ImageNames:
@@ -24,8 +26,10 @@ class ImageNames:
         self._root = tuple(map(_folded, root))
         self._by_tail: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         for file in files:
-            parts = tuple(map(_folded, file.split("/")))
-            self._by_tail.setdefault(parts[-1], []).append((parts, file))
+            *folders, last = map(_folded, file.split("/"))
+            stem = PurePosixPath(last).stem  # a name may lack its ending
+            for tail in {last, stem if "." not in stem else last}:
+                self._by_tail.setdefault(tail, []).append(((*folders, tail), file))
 
     def find(self, name: str, *, alone: bool = True) -> str | None:
         """The only file that a name can mean; None where there is none or more than one.
@@ -90,7 +94,7 @@ def spellings(name: str) -> list[tuple[str, ...]]:
     >>> spellings("D:\\data\\a.jpg"), spellings("http://host/a%20b.jpg?x=1")
     ([('data', 'a.jpg')], [('a%20b.jpg?x=1',), ('a b.jpg',)])
     """
-    texts = [name]
+    texts = [name, name.strip()]
     if "://" in name or "?" in name or "%" in name:
         address = urlsplit(name) if "[" not in name else None
         texts += [unquote(name if address is None else _file_of(address))]
@@ -115,8 +119,9 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def _folded(part: str) -> str:
-    """A part of a path, equal for other case and the other unicode form."""
-    return unicodedata.normalize("NFC", part).casefold()
+    """A part of a path, equal for other case, the other unicode form and the two endings of JPEG and of TIFF."""
+    folded = unicodedata.normalize("NFC", part).casefold()
+    return next((folded.removesuffix(long) + short for long, short in _ENDINGS if folded.endswith(long)), folded)
 
 
 def _ends(path: tuple[str, ...], end: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Files whose numbers mean something else than COCO's: shares of the image, corners of boxes, confidences.
+"""Files whose numbers mean something else than COCO's: shares of the image, corners or centres of boxes, confidences.
 
 All values of such a file can be read, so nothing but their ranges tells. The rules are strict: what they recognise is not
 plausible as pixels, as x, y, width, height, or as visibility.
@@ -25,6 +25,9 @@ SHARE_LIMIT = 1.5
 
 SURE = 0.5
 """Confidence from which a keypoint counts as visible, for files with confidences; below it counts as hidden."""
+
+LEAST = 4
+"""People whose boxes must fit around their centre: fewer may be mistakes of single boxes."""
 
 NUMBERS = frozenset((int, float))
 """Types of numbers in a file; `bool` is none of them."""
@@ -62,7 +65,8 @@ def recognise(document: Document) -> list[Mistaken]:
     people = [a for a in document["annotations"] if isinstance(a, dict) and _points(a) is not None]
     some = people[:: max(1, len(people) // SAMPLE)]
     sizes = {image.get("id"): stated_size(image) for image in document["images"]} if some else {}
-    found = [_shares_of_keypoints(some, sizes), _shares_of_boxes(document["annotations"], sizes), _corners(some, sizes)]
+    shares = [_shares_of_keypoints(some, sizes), _shares_of_boxes(document["annotations"], sizes)]
+    found = [*shares, _corners(some, sizes) or _centres(some, sizes)]
     return [one for one in (*found, _confidences(people)) if one is not None]
 
 
@@ -174,6 +178,39 @@ def _turn(annotation: dict[str, Any], size: Size) -> None:
         annotation["bbox"] = [box[0], box[1], round(box[2] - box[0], 4), round(box[3] - box[1], 4)]
 
 
+def _centres(people: Sequence[Mapping[str, Any]], sizes: Mapping[Any, Size | None]) -> Mistaken | None:
+    """Boxes that miss keypoints as x, y, width, height, and hold them around the point x, y."""
+    favour, seen, example = 0, 0, ""
+    for annotation in people:
+        points, box = _labelled(annotation), _box(annotation)
+        if box is None or len(points) < 2:
+            continue
+        seen += 1
+        x, y, width, height = box
+        h, w = map(float, sizes.get(annotation.get("image_id")) or (np.inf, np.inf))
+        if not _holds(_around(box), points, w=w, h=h):
+            continue
+        if not _holds((x, y, x + width, y + height), points, w=np.inf, h=np.inf):
+            favour += 1
+            example = example or f"such as {_shown(box)} of annotation {annotation.get('id')}"
+    if favour < LEAST or favour < 0.8 * seen:
+        return None
+    found = f"{favour} of {seen} boxes {example} miss keypoints as x, y, width, height, and hold them around x, y"
+    return Mistaken("boxes have their centre as x, y", found, "x and y of their corner", _move)
+
+
+def _around(box: Sequence[float]) -> tuple[float, float, float, float]:
+    x, y, width, height = box
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _move(annotation: dict[str, Any], size: Size) -> None:
+    box = _box(annotation)
+    if box is not None:
+        x0, y0, _, _ = _around(box)
+        annotation["bbox"] = [round(x0, 4), round(y0, 4), *box[2:]]
+
+
 def _confidences(people: Sequence[Mapping[str, Any]]) -> Mistaken | None:
     count, example, whole = 0, "", True
     for annotation in people:
@@ -224,7 +261,7 @@ def refuse_mistaken(document: Document, path: Path | str, *, fix: str) -> None:
         fix: How the file is corrected.
 
     Raises:
-        AnnotationError: The numbers are shares of the image, corners of boxes, or confidences.
+        AnnotationError: The numbers are shares of the image, corners or centres of boxes, or confidences.
     """
     for one in recognise(document):
         raise AnnotationError(f"{str(path)!r}: {one.found}; {fix}")
