@@ -37,18 +37,15 @@ class KeypointLists:
 
     def convert(self, annotation: dict[str, Any]) -> Found | None:
         """Make `keypoints` flat and numbers, where they are not; None where nothing was converted."""
-        given = values = annotation.get("keypoints")
-        if isinstance(given, dict):
-            values = self._named(annotation, given)
-        elif isinstance(given, str):
-            values = list_of_text(given)
-        if not isinstance(values, list):
+        given = annotation.get("keypoints")
+        values = self._listed(annotation)
+        if values is None:
             return None
-        count = self.count(annotation)
-        if values is not given and count is not None and len(values) not in (count, 2 * count, 3 * count):
+        count, listed = self.count(annotation), isinstance(given, list)
+        if not listed and count is not None and len(values) not in (count, 2 * count, 3 * count):
             return None
         plain = _PLAIN.issuperset(map(type, values)) and _finite(values)
-        if plain and values is given and count is not None and len(values) == 3 * count:
+        if plain and listed and count is not None and len(values) == 3 * count:
             return None
         flat, rule = _flat(values), "`keypoints` are rows"
         if flat is values:
@@ -65,12 +62,19 @@ class KeypointLists:
         if len(known) % 3 or _same(known, values):
             return None
         annotation["keypoints"] = known
-        if values is not given:
+        if not listed:
             rule = "`keypoints` are named" if isinstance(given, dict) else "`keypoints` are text"
         return rule, _short(values), _short(known)
 
-    def _named(self, annotation: Mapping[str, Any], given: Mapping[str, Any]) -> list[Any] | None:
-        """Places by the names of the keypoints in their order, None where one is left out; None where a name is strange."""
+    def _listed(self, annotation: Mapping[str, Any]) -> list[Any] | None:
+        """The list of an annotation: also of a text, or of places by name, None where one is left out; else None."""
+        given = annotation.get("keypoints")
+        if isinstance(given, list):
+            return given
+        if isinstance(given, str):
+            return list_of_text(given)
+        if not isinstance(given, dict):
+            return None
         names = self._names.get(_key(annotation["category_id"])) if "category_id" in annotation else self._only
         return None if names is None or not set(given).issubset(names) else [given.get(name) for name in names]
 
