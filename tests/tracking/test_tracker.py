@@ -297,3 +297,17 @@ def test_looks_of_somebody_behind_another_one_are_not_believed() -> None:
     for frame in range(10):
         assert ids_of(tracker, [a, b], frame, [RED, BLUE]) == [1, 2]
     assert ids_of(tracker, [a, b], 10, [BLUE, BLUE]) == [1, 2], "the box of the first shows the second"
+
+
+def test_who_came_back_beside_somebody_is_known_again_once_alone() -> None:
+    a, b = Walker(1, 200, 400, 200, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
+    back = Walker(3, 200, 400, 470, -4.0, width=None, frames=(60, 10**9))
+    tracker = Tracker()
+    for frame in range(5):
+        assert ids_of(tracker, [a, b], frame, [RED, BLUE]) == [1, 2]
+    for frame in range(5, 60):
+        ids_of(tracker, [b], frame, [BLUE])
+    assert ids_of(tracker, [back, b], 60, [BLUE, BLUE]) == [3, 2], "the box shows the person in front"
+    for frame in range(61, 90):
+        ids = ids_of(tracker, [back, b], frame, [BLUE if frame < 70 else RED, BLUE])
+    assert ids == [1, 2]

@@ -1,7 +1,12 @@
-"""Boxes as arrays of float64: how two lie to each other."""
+"""Boxes as arrays of float64: how two lie to each other; and the sigmas of keypoints."""
 
 import numpy as np
 from jaxtyping import Float
+
+from poise.skeletons import Skeleton
+
+SIGMA = 0.079
+"""OKS sigma of keypoints whose skeleton has none: the mean of COCO's."""
 
 
 def centres(boxes: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n 2"]:
@@ -42,3 +47,10 @@ def nearness(
     away = np.linalg.norm(centres(expected)[:, None] - centres(boxes)[None], axis=-1) / (size * reach[:, None])
     found: np.ndarray = np.exp(-0.5 * away**2)
     return found
+
+
+def sigmas_of(skeleton: Skeleton | None, keypoints: int) -> Float[np.ndarray, " k"]:
+    """The OKS sigma of each keypoint; `SIGMA` where the skeleton has none, or is not known."""
+    if skeleton is None or len(skeleton.sigmas) != keypoints:
+        return np.full(keypoints, SIGMA)
+    return np.array(skeleton.sigmas, dtype=np.float64)

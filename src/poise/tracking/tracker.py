@@ -15,14 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from poise.errors import InputError, SkeletonMismatch
-from poise.skeletons import Skeleton
 from poise.structures import Poses
 from poise.tracking.assignment import assign
-from poise.tracking.boxes import areas, centres, covered, iou, nearness
+from poise.tracking.boxes import areas, centres, covered, iou, nearness, sigmas_of
 from poise.tracking.motion import BoxMotion
-
-SIGMA = 0.079
-"""OKS sigma of keypoints whose skeleton has none: the mean of COCO's."""
 
 FARTHEST = float(np.exp(-0.5 * 3.0**2))
 """Nearness below which a pose is out of reach: three times the reach away."""
@@ -186,6 +182,7 @@ class Tracker:
     settings: TrackSettings = field(default_factory=TrackSettings)
     tracks: list[Track] = field(default_factory=list)
     _next: int = 1
+    _shown: dict[int, Track] = field(default_factory=dict)
 
     def update(self, poses: Poses, *, appearance: Float[Tensor, "n d"] | None = None) -> Poses:
         """The poses of the next frame with their `track`: ids from 1, and -1 for those that belong to no track.
@@ -203,6 +200,7 @@ class Tracker:
             MissingExtra: scipy is not installed.
         """
         seen = self._seen(poses, appearance)
+        self._shown = {}
         for track in self.tracks:
             track.motion.predict()
         ids = np.full(len(poses), -1, dtype=np.int64)
@@ -213,8 +211,10 @@ class Tracker:
         _, unseen = self._round(seen, ids, low, active, minimum=self.settings.second_similarity)
         gone = [track for track in self.tracks if track.lost > self.settings.max_lost]
         lost = [*unseen, *(track for track in waiting if track.lost > 0), *gone]
-        again, free = self._known_again(seen, ids, free, lost)
-        self._begin(seen, ids, free)
+        shown = {row: track for row, track in self._shown.items() if track.id > 0}
+        again, left = self._known_again(seen, ids, [*free, *shown], lost, besides=list(shown.values()))
+        self.tracks = [track for track in self.tracks if not any(shown.get(row) is track for row in {*shown} - {*left})]
+        self._begin(seen, ids, [row for row in free if row in left])
         self._forget([track for track in lost if track not in again])
         return replace(poses, track=torch.from_numpy(ids))
 
@@ -230,7 +230,7 @@ class Tracker:
             around = np.concatenate((own.min(axis=0), own.max(axis=0)))
             if (around[2:] > around[:2]).all():
                 boxes[i] = around
-        self._sigmas = _sigmas(poses.skeleton, xy.shape[1])
+        self._sigmas = sigmas_of(poses.skeleton, xy.shape[1])
         score = poses.pose_score.detach().cpu().numpy()
         if appearance is None:
             return _Seen(xy, known, boxes, score)
@@ -289,18 +289,21 @@ class Tracker:
         alike = np.ones((len(tracks), len(rows)))
         if seen.looks is None:
             return alike
-        there = [column for column, row in enumerate(rows) if seen.shows(int(row))]
+        shown = np.array([seen.shows(int(row)) for row in rows], dtype=bool)
         for own, track in zip(alike, tracks, strict=True):
             if track.look is not None and track.sure:
-                own[there] = seen.looks[np.asarray(rows, dtype=np.int64)[there]] @ track.look
+                own[shown] = seen.looks[np.asarray(rows, dtype=np.int64)[shown]] @ track.look
         return alike
 
     def _known_again(
-        self, seen: _Seen, ids: np.ndarray, free: Sequence[int], lost: Sequence[Track]
+        self, seen: _Seen, ids: np.ndarray, free: Sequence[int], lost: Sequence[Track], *, besides: Sequence[Track]
     ) -> tuple[list[Track], list[int]]:
-        """Who of the lost is seen again, by appearance alone, and the poses that are left over."""
+        """Who of the lost is seen again, by appearance alone, and the poses that are left over.
+
+        Such a pose may have a track that began beside somebody else, and shows the person alone for the first time.
+        """
         s, rows = self.settings, [row for row in free if seen.shows(row)]
-        known = [track for track in self.tracks if track.look is not None and track.sure and track.id > 0]
+        known = [t for t in self.tracks if t.look is not None and t.sure and t.id > 0 and t not in besides]
         if not rows or not known or s.same_look >= 1:
             return [], list(free)
         alike = self._alike(seen, rows, known)
@@ -335,6 +338,8 @@ class Tracker:
         track.known = known if known.any() else track.known
         track.centre, track.lost, track.seen = centre, 0, track.seen + 1
         if seen.looks is not None:
+            if seen.shows(row) and not track.sure:
+                self._shown[row] = track
             self._learn(track, seen.looks[row], shown=seen.shows(row))
         self._confirm(track)
 
@@ -383,12 +388,6 @@ class Tracker:
     def restore(self, values: dict[str, Any]) -> None:
         """Remember what `to_plain` wrote."""
         self.tracks, self._next = [Track.from_plain(one) for one in values["tracks"]], int(values["next"])
-
-
-def _sigmas(skeleton: Skeleton | None, keypoints: int) -> Float[np.ndarray, " k"]:
-    if skeleton is None or len(skeleton.sigmas) != keypoints:
-        return np.full(keypoints, SIGMA)
-    return np.array(skeleton.sigmas, dtype=np.float64)
 
 
 def _unit(looks: np.ndarray) -> np.ndarray:
