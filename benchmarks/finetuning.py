@@ -29,7 +29,9 @@ BY_RULE = (f"rtmpose_t_coco_{SIZE}", f"litehrnet_18_coco17_{SIZE}", f"vitpose_s_
 OWN = ("poise_s", "poise_t")
 SCORE = "pck@0.1"
 SHORT = (3, 18)
-"""Steps of the runs that time a step; no validation lies between."""
+"""Steps of the runs that time a step; no validation lies between. The shorter is run once before, for what is loaded once."""
+SPENT = "processor_seconds.txt"
+"""File of a run's folder with the time of the processor that it took."""
 WIDTH, HEIGHT, EDGE = 720, 380, 60
 COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#b8860b")
 
@@ -44,6 +46,7 @@ class Curve:
         minutes: When it was validated.
         scores: PCK@0.1 then.
         steps: Steps in all.
+        seconds: Time of the processor that the whole run took, with start and validations.
     """
 
     model: str
@@ -51,13 +54,22 @@ class Curve:
     minutes: list[float]
     scores: list[float]
     steps: int
+    seconds: float
 
     @property
     def line(self) -> str:
         """The row of the table."""
         half = self.scores[len(self.scores) // 2 - 1] if len(self.scores) > 1 else self.scores[0]
         start = "by rule" if self.model in BY_RULE else "its own"
-        cells = (f"`{self.model}`", f"{self.parameters:.1f}", start, str(self.steps), f"{self.scores[0]:.2f}", f"{half:.2f}")
+        cells = (
+            f"`{self.model}`",
+            f"{self.parameters:.1f}",
+            start,
+            str(self.steps),
+            f"{self.seconds:.0f}",
+            f"{self.scores[0]:.2f}",
+            f"{half:.2f}",
+        )
         return f"| {' | '.join(cells)} | {max(self.scores):.2f} |"
 
 
@@ -125,7 +137,10 @@ def trained(name: str, out: Path, *, minutes: float) -> Curve:
         words += ["--size", *SIZE.split("x")]
     if not (folder / "model.safetensors").exists():
         every = ["train", "finetune", *flags["train"], *flags["test"], *words]
-        run(*every, "--steps", str(round(60 * minutes / step_seconds(every, out / "timing"))), "--out", str(folder))
+        steps = round(60 * minutes / step_seconds(every, out / "timing"))
+        begin = time.process_time()
+        run(*every, "--steps", str(steps), "--out", str(folder))
+        (folder / SPENT).write_text(f"{time.process_time() - begin:.1f}\n")
     return curve(name, folder, minutes=minutes)
 
 
@@ -137,12 +152,12 @@ def step_seconds(words: list[str], folder: Path) -> float:
         folder: Folder of both runs; it is removed.
     """
     spent = []
-    for steps in SHORT:
+    for steps in (SHORT[0], *SHORT):
         begin = time.process_time()
         run(*words, "--steps", str(steps), "--out", str(folder))
         spent.append(time.process_time() - begin)
         shutil.rmtree(folder)
-    return (spent[1] - spent[0]) / (SHORT[1] - SHORT[0])
+    return (spent[2] - spent[1]) / (SHORT[1] - SHORT[0])
 
 
 def curve(name: str, folder: Path, *, minutes: float) -> Curve:
@@ -154,12 +169,19 @@ def curve(name: str, folder: Path, *, minutes: float) -> Curve:
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in build(name + shape).network.parameters()) / 1e6
     scores = [float(row[f"val/{SCORE}"]) for row in rows]
-    return Curve(name, parameters, [minutes * step / steps[-1] for step in steps], scores, steps[-1] + 1)
+    return Curve(
+        name,
+        parameters,
+        [minutes * step / steps[-1] for step in steps],
+        scores,
+        steps[-1] + 1,
+        float((folder / SPENT).read_text()),
+    )
 
 
 def table(curves: list[Curve]) -> str:
     """The table as Markdown."""
-    heads = ("model", "parameters, M", "first weights", "steps of 32", "first", "at half time", "best")
+    heads = ("model", "parameters, M", "first weights", "steps of 32", "processor s", "first", "at half time", "best")
     return "\n".join((f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *(one.line for one in curves)))
 
 

@@ -79,6 +79,15 @@ def test_one_model_is_shown_with_its_licence_and_page(capsys):
         assert part in text
 
 
+def test_a_detector_without_weights_of_its_own_leads_to_the_releases_of_its_network(capsys):
+    assert main(["zoo", "keypoint_rcnn_r50_fpn"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for whose in ("torchvision", "detectron2", "maskrcnn"):
+        assert f"{whose}_keypoint_rcnn_r50_fpn" in text
+    assert main(["zoo", "torchvision_keypoint_rcnn_r50_fpn"]) == 0
+    assert "published as" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "view"),
     [

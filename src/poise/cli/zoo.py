@@ -202,6 +202,8 @@ def _show(name: str, console: Console) -> None:
         "licence": release.licence,
         "official file": " and ".join(part.file for part in parts) or _no_file(release),
     }
+    if kin := [other for other in releases() if other.endswith(f"_{name}")]:
+        rows["published as"] = ", ".join(kin)
     if release.page:
         rows["page"] = release.page
     if release.file:
