@@ -25,8 +25,7 @@ import tyro
 
 from poise.cli.main import main as poise
 from poise.data.document import read_document, write_document
-from poise.skeletons import COCO17, MPII16
-from poise.training.result import read_csv
+from poise.skeletons import COCO17
 
 SOURCES = (
     ("lspet/person_keypoints_train.json", "lspet/images"),
@@ -41,7 +40,7 @@ STEPS = 80
 TORCH = ("--runtime", "torch", "--workers", "0")
 """Words of `poise evaluate`: few people are not worth compiling a network for."""
 
-NUMBERS = ("pck@0.05", "pck@0.1", "AP", "PCKh@0.5")
+NUMBERS = ("pck@0.05", "pck@0.1", "AP")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Line:
         words: Words of `poise train`, but for data, steps and folder.
         steps: Steps of training; the same for all lines of a comparison.
         tests: By name, the words of `poise evaluate` that read its model.
-        data: `athletes`, `mpii` (the same people in MPII's form) or `drawings`.
+        data: `athletes` or `drawings`.
     """
 
     says: str
@@ -63,26 +62,23 @@ class Line:
     data: str = "athletes"
 
 
-def _lpn(attention: str, *, stages: int = 1, tests: Mapping[str, str] = PLAIN) -> Line:
-    words = f"lpn --attention {attention} --batch 16 --rate 2e-3 {SIZE} --stages {stages}"
-    return Line(f"LPN-50, `--attention {attention} --stages {stages}`", words, STEPS * stages, tests)
+def _lpn(attention: str) -> Line:
+    return Line(f"LPN-50, `--attention {attention}`", f"lpn --attention {attention} --batch 16 --rate 2e-3 {SIZE}", STEPS)
 
 
 def _scenes(loss: str, **tests: str) -> Line:
-    words = f"finetune --model poise_scene_t --size 160 160 --batch 16 --rate 4e-3 --codec-set cost.heat={loss}"
+    words = f"finetune --model poise_scene_t --size 160 160 --batch 16 --rate 2e-3 --codec-set cost.heat={loss}"
     return Line(
-        f"OffsetGuided, `cost.heat={loss}`", words, 10 * STEPS, {"upsampled": "--reading upsampled", **tests}, "drawings"
+        f"OffsetGuided, `cost.heat={loss}`", words, 2 * STEPS, {"upsampled": "--reading upsampled", **tests}, "drawings"
     )
 
 
 LINES: Mapping[str, Line] = {
     "simple": Line("Simple Baselines, ResNet-50", f"simple_baseline {COMMON} --rate 8e-3", STEPS, FLIP),
     "hrnet": Line("HRNet-W32", f"hrnet {COMMON} --rate 8e-3", STEPS, FLIP),
-    "mpii": Line("HRNet-W32 on MPII's form", f"mpii --network hrnet_w32 {COMMON} --rate 8e-3", STEPS, {}, "mpii"),
     "lpn_none": _lpn("none"),
     "lpn_gc": _lpn("gc"),
     "lpn_gc_avg_mul": _lpn("gc_avg_mul"),
-    "lpn_stages": _lpn("gc", stages=2),
     "cpn": Line("CPN, ResNet-50, height 255", f"cpn {COMMON} --rate 1e-3", STEPS, FLIP),
     "cpn_height1": Line("the same, `--height 1 --weight 1`", f"cpn {COMMON} --rate 1e-3 --height 1 --weight 1", STEPS, FLIP),
     "og_focal": _scenes("focal", cells="--reading cell"),
@@ -137,45 +133,6 @@ def athletes(folder: Path, *, tested: int) -> None:
         write_document(document, folder / "annotations" / f"person_keypoints_{part}.json")
 
 
-def as_mpii(folder: Path, source: Path) -> None:
-    """Write the athletes in MPII's form, each head a square between neck and top.
-
-    Args:
-        folder: Folder of the data.
-        source: Folder of the athletes in COCO's form, whose images are linked.
-    """
-    data = Path(os.environ["POISE_DATA"])
-    document = read_document(data / SOURCES[0][0])
-    names = [{"neck": "upper_neck"}.get(name, name) for name in document["categories"][0]["keypoints"]]
-    people = {one["image_id"]: one for one in document["annotations"]}
-    rows: dict[str, list[dict[str, Any]]] = {"train2017": [], "val2017": []}
-    for image in document["images"]:
-        part = "val2017" if image["id"] % 10 == 9 else "train2017"
-        if not (source / part / image["file_name"]).exists():
-            continue
-        values = people[image["id"]]["keypoints"]
-        found = {name: values[3 * place : 3 * place + 3] for place, name in enumerate(names)}
-        joints = [found.get(name, [-1.0, -1.0, 0]) for name in MPII16.keypoints]
-        (x0, y0), (x1, y1) = found["upper_neck"][:2], found["head_top"][:2]
-        half = max(((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5, 2) / 2
-        x, y, width, height = people[image["id"]]["bbox"]
-        rows[part].append(
-            {
-                "image": f"{part}/{image['file_name']}",
-                "center": [x + width / 2 + 1, y + height / 2 + 1],
-                "scale": max(width, height) / 200,
-                "joints": [[point[0] + 1, point[1] + 1] for point in joints],
-                "joints_vis": [int(point[2] > 0) for point in joints],
-                "head_box": [(a + b) / 2 + off + 1 for off in (-half, half) for a, b in ((x0, x1), (y0, y1))],
-            }
-        )
-    (folder / "annot").mkdir(parents=True, exist_ok=True)
-    if not (folder / "images").exists():
-        (folder / "images").symlink_to(source.resolve())
-    for part, name in (("train2017", "train"), ("val2017", "valid")):
-        (folder / "annot" / f"{name}.json").write_text(json.dumps(rows[part]))
-
-
 def drawings(folder: Path) -> None:
     """Draw one or two people an image, to learn from and to test on, unless that is done."""
     for part, count, seed in (("train", 800, 1), ("val", 150, 2)):
@@ -191,8 +148,6 @@ def files(data: Path, line: Line) -> tuple[list[str], list[str]]:
         learnt = ["--annotations", str(train / "annotations.json"), "--images", str(train / "images")]
         learnt += ["--val-annotations", str(val / "annotations.json"), "--val-images", str(val / "images")]
         return learnt, ["--annotations", str(val / "annotations.json"), "--images", str(val / "images")]
-    if line.data == "mpii":
-        return ["--data", str(data / "mpii")], []
     folder = data / "athletes"
     labels = folder / "annotations" / "person_keypoints_val2017.json"
     return ["--data", str(folder)], ["--annotations", str(labels), "--images", str(folder / "val2017")]
@@ -219,9 +174,6 @@ def make(name: str, out: Path, *, share: float) -> None:
         found = folder / f"{test}.json"
         run("evaluate", str(folder / "model.safetensors"), *tested, *shlex.split(more), *TORCH, "--out", str(found))
         scores[test] = json.loads(found.with_suffix(".scores.json").read_text())["scores"]
-    if line.data == "mpii":
-        last = [row for row in read_csv(folder / "metrics.csv") if "val/PCKh@0.5" in row][-1]
-        scores["no flip"] = {name: last[f"val/{name}"] for name in NUMBERS if last.get(f"val/{name}") is not None}
     (folder / "row.json").write_text(json.dumps({"steps": steps, "seconds": spent, "scores": scores}, indent=1) + "\n")
 
 
@@ -251,7 +203,6 @@ def main(*, out: Path, only: tuple[str, ...] = tuple(LINES), share: float = 1.0,
     """
     torch.set_num_threads(1)
     athletes(out / "data" / "athletes", tested=tested)
-    as_mpii(out / "data" / "mpii", out / "data" / "athletes")
     drawings(out / "data" / "drawings")
     for name in only:
         make(name, out, share=share)
