@@ -163,7 +163,7 @@ def _say_how(console: Console, pipeline: VideoPipeline, source: FrameSource) -> 
     model, follower = pipeline.predictor.model, pipeline.follower
     size, count = (
         f"{source.size[1]} x {source.size[0]} pixels",
-        "" if source.count is None else f"about {source.count} frames, ",
+        "" if source.count is None else f"about {counted(source.count, 'frame')}, ",
     )
     if not model.takes_boxes:
         how = f"{model.card.name} finds people in every frame"

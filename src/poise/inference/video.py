@@ -18,7 +18,8 @@ from typing import Any, final
 from jaxtyping import UInt8
 from torch import Tensor
 
-from poise.data.video.frames import AHEAD, Frame, FrameSource, ahead, open_source
+from poise.data.video.ahead import AHEAD, ahead
+from poise.data.video.frames import Frame, FrameSource, open_source
 from poise.errors import InputError
 from poise.geometry import large
 from poise.inference.detect import Detector, detector_of

@@ -1,6 +1,7 @@
 """Frames of made-up videos: times, rotation, odd sizes, 10 bit, sound, folders; and files that are none or damaged."""
 
 import os
+import re
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from poise.data.images import MAX_PIXELS_VARIABLE, write_image
-from poise.data.video.frames import Frame, ahead, open_source
+from poise.data.video.ahead import ahead
+from poise.data.video.frames import Frame, open_source
 from poise.data.video.writing import PartWriter, join
 from poise.errors import InputError, PoiseError, ReadError
 
@@ -137,8 +139,13 @@ def test_a_file_that_was_cut_short_gives_what_it_has(tmp_path: Path) -> None:
     path = write_video(tmp_path / "whole.mkv", 60, size=(96, 128))
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    found = frames(cut)
+    source = open_source(str(cut))
+    found = list(source.frames())
     assert 10 < len(found) < 60
+    assert re.fullmatch(r"after \d\.\d of 2\.4 seconds; was the file cut short\?", source.losses.cut), source.losses.cut
+    whole = open_source(str(path))
+    assert len(list(whole.frames())) == 60
+    assert not whole.losses.cut
 
 
 HOSTILE = {

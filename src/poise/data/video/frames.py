@@ -5,13 +5,11 @@ goes on. A file that ends early gives what it has.
 """
 
 import re
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from queue import Empty, Full, Queue
 from typing import Any, ClassVar, final
 
 import cv2
@@ -24,14 +22,14 @@ from poise.dims import Size
 from poise.errors import ImageError, InputError, MissingExtra, ReadError, missing
 from poise.reading import check_file
 
-AHEAD = 8
-"""Frames that the decoding thread is ahead."""
-
 RATE = 30.0
 """Frames a second of a folder, where nothing else is said, and of a video that does not say its own."""
 
 HIGHEST_RATE = 1000.0
 """A higher rate of a file is taken for a mistake of its writer."""
+
+WHOLE = 0.9
+"""Share of the duration of a file that is there where it is whole: containers round, and last frames may be late."""
 
 CAMERA = "camera"
 PATTERN = re.compile(r"%0?\d*d")
@@ -202,6 +200,7 @@ class FileSource(FrameSource):
             self.rate = rate or (said if 0 < said <= HIGHEST_RATE else RATE)
             self.audio = path if container.streams.audio else None
             self.count = stream.frames or _counted(container, stream, self.rate)
+            self._seconds = _duration(container, stream)
         first = next(iter(self.frames()), None)
         if first is None:
             why = self.losses.cut or (self.losses.reasons[0] if self.losses.reasons else "it has no frame")
@@ -225,6 +224,8 @@ class FileSource(FrameSource):
                 last = time
                 if index >= first:
                     yield Frame(index, round(time, 6), self._pixels(decoded), self.name)
+            if not self.losses.cut and not self._own_rate and last + 2 / self.rate < WHOLE * self._seconds:
+                self.losses.cut = f"after {last:.1f} of {self._seconds:.1f} seconds; was the file cut short?"
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
         """What FFmpeg makes of the file; what it cannot decode is noted in `losses`."""
@@ -305,54 +306,6 @@ class CameraSource(FrameSource):
             self._capture.release()
 
 
-def ahead(frames: Iterator[Frame], count: int = AHEAD) -> Generator[Frame, None, None]:
-    """The frames, read by a thread that is some frames ahead; its errors are raised here.
-
-    Args:
-        frames: An iterator that is used by nobody else.
-        count: Frames that are held at most.
-    """
-    queue: Queue[Any] = Queue(count)
-    stop, end = threading.Event(), object()
-
-    def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                queue.put(item, timeout=0.1)
-                return True
-            except Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for frame in frames:
-                if not put(frame):
-                    return
-            put(end)
-        except BaseException as error:  # raised where the frames are used
-            put(error)
-
-    thread = threading.Thread(target=work, name="poise-decode", daemon=True)
-    thread.start()
-    try:
-        while True:
-            try:
-                item = queue.get(timeout=0.5)
-            except Empty:
-                if not thread.is_alive() and queue.empty():
-                    return
-                continue
-            if item is end:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
-
-
 def _opened(path: Path) -> Any:
     av = require_av()
     av.logging.set_level(None)
@@ -389,6 +342,14 @@ def _counted(container: Any, stream: Any, rate: float) -> int | None:
     """Number of frames by the duration, where the file does not say it."""
     seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
     return round(seconds * rate) or None
+
+
+def _duration(container: Any, stream: Any) -> float:
+    """Seconds of the pictures, as the file says; 0 where it does not."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    alone = len(container.streams) == 1  # else it may be the sound that lasts so long
+    return float((container.duration or 0) / 1e6) if alone else 0.0
 
 
 def _words(error: Exception) -> str:
