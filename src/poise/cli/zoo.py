@@ -202,8 +202,9 @@ def _show(name: str, console: Console) -> None:
         "licence": release.licence,
         "official file": " and ".join(part.file for part in parts) or _no_file(release),
     }
-    if kin := [other for other in releases() if other.endswith(f"_{name}")]:
-        rows["published as"] = ", ".join(kin)
+    kin = [] if name in releases() else [other for other in releases() if other.endswith(f"_{name}")]
+    if kin:
+        rows["same network in"] = ", ".join(kin)
     if release.page:
         rows["page"] = release.page
     if release.file:
