@@ -77,6 +77,17 @@ def test_a_model_can_be_the_start_of_another(drawn, trained, tmp_path, capsys):
         assert torch.equal(value, new.network.backbone.state_dict()[name]), name
 
 
+def test_a_start_from_the_model_that_comes_with_poise_brings_its_network(drawn, tmp_path, capsys):
+    flags = ["--annotations", str(drawn / "annotations.json"), "--images", str(drawn / "images"), "--device", "cpu"]
+    flags += ["--start", "poise_people", "--steps", "1", "--workers", "0", "--logger", "none", "--size", "64", "64"]
+    assert main(["train", "finetune", *flags, "--out", str(tmp_path / "run")]) == 0
+    assert "finetune: poise_t on cpu" in capsys.readouterr().out
+    kept = json.loads((tmp_path / "run" / "settings.json").read_text())["settings"]["command"]
+    assert kept[-4:] == ["--model", "poise_t", "--rate", "0.004"]
+    assert main(["train", "finetune", *flags, "--model", "poise_s", "--out", str(tmp_path / "other")]) == 1
+    assert "backbone is another one" in capsys.readouterr().err
+
+
 def test_a_wrong_flag_names_the_nearest(drawn, capsys):
     assert main(words(drawn, "--epoch", 3)) == 2
     assert "--epochs" in capsys.readouterr().err

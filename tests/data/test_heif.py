@@ -43,7 +43,7 @@ def test_other_files_ask_for_nothing(monkeypatch):
 
 
 def test_pictures_of_telephones_are_found_in_folders():
-    assert {".heic", ".heif", ".avif"} <= SUFFIXES
+    assert {".heic", ".heif", ".avif", ".jp2", ".jfif", ".jpe"} <= SUFFIXES
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")

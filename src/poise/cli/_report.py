@@ -42,7 +42,8 @@ def boxes_text(model: ImageModel, found: Mapping[int, PersonBoxes] | None, sourc
     """
     if not model.takes_boxes:
         return "whole images"
-    return "labelled boxes" if found is None else f"{sum(map(len, found.values()))} boxes of {source}"
+    labelled = "whole images" if model.card.whole_image else "labelled boxes"
+    return labelled if found is None else f"{sum(map(len, found.values()))} boxes of {source}"
 
 
 def flip_text(settings: InferenceSettings) -> str:

@@ -51,7 +51,7 @@ def run(
     from poise.recipes.demo import SIZE, drawn
     from poise.terminal import Console
     from poise.training.fit import fit
-    from poise.weights.cache import PEOPLE, shipped
+    from poise.weights.cache import PEOPLE, PEOPLE_RATE, shipped
     from poise.writing import locked
 
     started = time.monotonic()
@@ -62,7 +62,7 @@ def run(
     begun = "with random weights" if start is None else f"as {start.stem}, which comes with poise"
     checked = max(8, min(200, people // 30))
     say(console, f"drawing {people} people to learn from, {checked} to check on and {tested} for the test")
-    rate = 1e-2 if start is None else 4e-3
+    rate = 1e-2 if start is None else PEOPLE_RATE
     recipe = drawn(people=people, checked=checked, epochs=epochs, seed=chance.seed, size=SIZE, rate=rate, watch=with_progress)
     with locked(out, what="another demo"):
         clear(out)

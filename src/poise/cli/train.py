@@ -26,6 +26,7 @@ from poise.recipes.find import find, find_outlined, outlined
 from poise.recipes.options import ModelOptions, RecipeChanges
 from poise.recipes.outline import has_stand_ins
 from poise.training.logger_names import check_logger_names
+from poise.weights.cache import PEOPLE, PEOPLE_NETWORK, PEOPLE_RATE
 from poise.weights.zoo_names import SHORT_NAME, check_model
 from poise.writing import protecting
 
@@ -197,6 +198,7 @@ def run(words: Sequence[str], *, called: str | None = None) -> int:
     typed, words = words, _repeated(words)
     again, resumed = words is not typed, words[0].startswith("-")
     words = [*_words_of(words), *words] if resumed else list(words)
+    words = _from_people(words)
     name, rest = words[0], words[1:]
     program = called or f"poise train {name}"
     command = RecipeCommand.outlined(name, rest) or RecipeCommand.of(find(name, here=not (resumed or again)), rest)
@@ -270,6 +272,14 @@ def _given(flag: str, words: Sequence[str]) -> str | None:
     after = [b for a, b in itertools.pairwise(words) if a == flag]
     after += [word.removeprefix(f"{flag}=") for word in words if word.startswith(f"{flag}=")]
     return after[-1] if after else None
+
+
+def _from_people(words: Sequence[str]) -> list[str]:
+    """Words with network and rate for the model that comes with poise, where a run starts from that and names none."""
+    if words[0] not in ("finetune", "own") or _given("--start", words) != PEOPLE:
+        return list(words)
+    usual = {"--model": PEOPLE_NETWORK, "--rate": f"{PEOPLE_RATE:g}"}
+    return [*words, *(part for flag, value in usual.items() if _given(flag, words) is None for part in (flag, value))]
 
 
 def _check_resumed(words: Sequence[str]) -> None:

@@ -29,7 +29,8 @@ from poise.reading import read_file
 from poise.writing import write_atomic
 
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".heic", ".heif", ".avif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+    | {".ppm", ".pgm", ".heic", ".heif", ".avif"}
 )
 """Suffixes of the files that count as images when a folder is searched."""
 

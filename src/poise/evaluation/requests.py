@@ -137,9 +137,12 @@ def only_category(finder: str, eval_set: EvalSet) -> int:
 
 def _labelled(model: PoseModel, eval_set: EvalSet) -> dict[int, EvalRequest]:
     requests: dict[int, EvalRequest] = {}
+    if model.card.whole_image:
+        note(f"{model.card.name} learnt whole images (--whole-image) and gets them in place of labelled boxes")
     for index in range(len(eval_set.dataset)):
         if rows := eval_set.people(index):
-            boxes = eval_set.boxes(index, model.crop_rule)
+            whole = model.card.whole_image and len(rows) == 1
+            boxes = None if whole else eval_set.boxes(index, model.crop_rule)
             request = ImageRequest(eval_set.dataset.key(index), partial(eval_set.dataset.image, index), boxes)
             requests[index] = EvalRequest(request, rows, eval_set.categories(index))
     return requests

@@ -5,7 +5,7 @@ from poise.skeletons.nouns import PERSON, nouns
 
 OWN_DETECTOR = (
     "; torchvision's find people alone, and one of your own learns from the same labels: poise train finetune --model "
-    "poise_rcnn_t"
+    "poise_rcnn_t; where each image shows one, train with --whole-image"
 )
 
 

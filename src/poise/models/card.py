@@ -24,6 +24,7 @@ class Card:
         scores: Measured figures by name, such as "coco-val/AP".
         notes: Where the weights are from, in words.
         box_share: Share of its image that the box of a person covered in training, the median; None where nobody knows.
+        whole_image: Whether it looks for the one person or animal of each image in the whole image, in place of a box.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Card:
     scores: dict[str, float] = field(default_factory=dict)
     notes: str = ""
     box_share: float | None = None
+    whole_image: bool = False
 
     @property
     def learnt_whole_images(self) -> bool:

@@ -13,6 +13,7 @@ from poise.data.base import Dataset
 from poise.data.naming import naming_of
 from poise.data.pasted import with_pasted
 from poise.data.subset import hold_out, with_people
+from poise.data.whole_images import WholeImages, note_whole_images
 from poise.errors import InputError
 from poise.metrics.measure_names import parse_measures
 from poise.models.aligned import AlignedTopDown
@@ -261,6 +262,8 @@ class TopDownOptions(ViewOptions):
         super_augmentation: The views of Learning from Synthetic Animals instead, for drawn or rendered data: half of them
             rotated, stretched and sheared with a random grey outside, half each with noise, blur, another contrast.
         padding: Factor on the box that a view shows, or on the circle of an aligned one; the model's own by default (1.25).
+        whole_image: Each image shows one person or animal, who is learnt in the whole image: `poise predict` then needs neither
+            boxes nor a detector. The views have no padding, and the best epoch is chosen by AP.
         align: Aligned views as of BlazePose: `circle` cuts them around the circle of the body, `rotated` also turns the body
             upright. The pose of a prediction is read in a second view, which the first one tells.
         alignment_keypoints: Learn and predict the circle's centre and top beside the body's keypoints; without them hips and
@@ -283,6 +286,7 @@ class TopDownOptions(ViewOptions):
     half_body: float = 0.0
     super_augmentation: bool = False
     padding: float | None = None
+    whole_image: bool = False
     align: Literal["circle", "rotated"] | None = None
     alignment_keypoints: bool = True
     missing: Literal["keep", "mask", "drop"] | None = None
@@ -293,7 +297,12 @@ class TopDownOptions(ViewOptions):
         train, val = super()._data()
         if self.align is None:
             self._refuse_alignment()
+            if self.whole_image:
+                return WholeImages(train), WholeImages(val)
+            note_whole_images(train)
             return train, val
+        if self.whole_image:
+            raise InputError("--align cuts views around bodies, and --whole-image takes all of an image; leave one of them out")
         axis, missing, keypoints = self._axis, self.missing or "mask", self.alignment_keypoints
         learnt = AlignedDataset(train, axis=axis, missing=missing, keypoints=keypoints)
         return learnt, AlignedDataset(val, axis=axis, missing=missing, keypoints=keypoints)
@@ -316,6 +325,9 @@ class TopDownOptions(ViewOptions):
         if self.padding is not None:
             check_positive("--padding", self.padding)
             model.preprocess = replace(model.preprocess, padding=self.padding)
+        if self.whole_image:
+            model.card = replace(model.card, whole_image=True)
+            model.preprocess = replace(model.preprocess, padding=self.padding or 1.0)
         if self.align is None:
             return model
         views = AlignedPreprocess(
@@ -334,7 +346,8 @@ class TopDownOptions(ViewOptions):
             raise InputError(f"--super-augmentation has amounts of its own; leave {' and '.join(given)} out")
 
     def _of_other_kind(self, model: Model) -> Model:
-        given = [flag for flag, value in (("--align", self.align), ("--padding", self.padding)) if value is not None]
+        flags = {"--align": self.align, "--padding": self.padding, "--whole-image": self.whole_image or None}
+        given = [flag for flag, value in flags.items() if value is not None]
         if given:
             raise InputError(
                 f"{' and '.join(given)} change how views are cut out of boxes, and {self.model} cuts its own; leave them out"
@@ -352,7 +365,8 @@ class TopDownOptions(ViewOptions):
             self._refuse_amounts()
             views = SUPER
         measures = parse_measures(self.pck or ())
-        return replace(recipe, augmentation=views, task=measured(measures) if measures else recipe.task)
+        best = "AP" if self.whole_image else recipe.best  # PCK by the box would be by the size of the image
+        return replace(recipe, augmentation=views, task=measured(measures) if measures else recipe.task, best=best)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,12 @@ SHIPPED = Path(__file__).parent / "shipped"
 PEOPLE, PEOPLE_DETECTOR = "poise_people", "poise_people_detector"
 """The models that come with poise: COCO's keypoints in a box, and the boxes."""
 
+PEOPLE_NETWORK = "poise_t"
+"""The network of the first, by the short name that `poise train` takes."""
+
+PEOPLE_RATE = 4e-3
+"""The learning rate for batches of 32 at which it learns other keypoints (docs/results.md, a lab's first picture)."""
+
 DEFAULT = "blazepose_full"
 """What `poise predict` gets where no model is given and none came with poise."""
 

@@ -24,7 +24,8 @@ class TrainingOptions(DeviceOptions, SeedOptions):
         workers: Processes that read images and crop views.
         resume: Folder of a run to continue.
         settings: The settings.json of a run to train again, but for the flags that are typed; in place of the recipe's name.
-        start: Model file to fine-tune, also of another skeleton.
+        start: Model file to fine-tune, also of another skeleton. `poise_people`, which comes with poise, brings its network
+            (--model poise_t) and --rate 0.004, where these are not given.
         backbone_weights: File of others with ImageNet weights for the backbone, in place of those that are downloaded: HRNet's
             (hrnet_w32-36af842e.pth), torchvision's, timm's, Detectron2's, Caffe2's, OpenMMLab's; what matched is printed.
         stages: Number of times the whole recipe is trained, each time from the best weights before, with a new schedule.
