@@ -203,6 +203,20 @@ def test_too_little_memory_is_a_sentence(error, monkeypatch, capsys):
     assert said.endswith("; what was found before is in 'x'\n")
 
 
+def test_too_little_address_space_to_load_pytorch_is_a_sentence(monkeypatch, capsys):
+    def run(*, count: int = 1) -> int:
+        """Fail."""
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+
+    monkeypatch.setattr("poise.cli.data_stats.run", run)
+    assert main(["data", "stats"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "poise data stats: the memory that this process may use (ulimit -v) does not suffice to load PyTorch"
+    )
+    assert said.count("\n") == 1
+
+
 def test_a_process_ends_with_its_last_line_though_threads_and_children_go_on():
     script = (
         "import multiprocessing, threading, time, sys\n"

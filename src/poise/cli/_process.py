@@ -61,6 +61,8 @@ def exit_code(error: BaseException) -> tuple[int, str] | None:
     if isinstance(error, ModuleNotFoundError):
         extra = (error.name or "").partition(".")[0]
         return (1, missing_package(extra)) if extra in TRAIN_EXTRA else None
+    if isinstance(error, ImportError) and ("failed to map segment" in str(error) or "allocate memory" in str(error)):
+        return 1, "the memory that this process may use (ulimit -v) does not suffice to load PyTorch; allow it 6 GB"
     if isinstance(error, MemoryError) or "allocate memory" in str(error) or "Insufficient memory" in str(error):
         return 1, _sentence("the memory does not suffice; give a smaller batch, fewer workers or smaller images", error)
     if isinstance(error, OSError):
