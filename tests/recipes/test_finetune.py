@@ -239,6 +239,7 @@ def test_flags_of_another_kind_say_which_kinds_they_are_for():
         "super_augmentation",
         "pck",
         "padding",
+        "whole_image",
         "align",
         "alignment_keypoints",
         "missing",

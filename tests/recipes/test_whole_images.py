@@ -1,17 +1,20 @@
 """One animal an image, learnt and looked for in the whole image."""
 
+import io
 import json
 from dataclasses import replace
 
 import pytest
 import torch
+from rich.console import Console
 
 from poise.data.coco import CocoDataset
-from poise.data.whole_images import WholeImages
+from poise.data.whole_images import WholeImages, whole_images_text
 from poise.errors import InputError
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.requests import eval_requests
 from poise.notes import forget_notes
+from poise.training.fit import fit
 from poise.weights.model_file import load, save
 
 from .finetuned import finetuned
@@ -66,10 +69,15 @@ def test_alignment_and_whole_images_exclude_each_other(drawn):
         finetuned(annotations=[drawn / "annotations.json"], images=[drawn / "images"], whole_image=True, align="circle")
 
 
-def test_the_way_without_boxes_is_said_where_each_image_shows_one_small_animal(drawn, small, capsys):
-    forget_notes()
-    finetuned(annotations=[small], images=[drawn / "images"])
-    assert capsys.readouterr().err.count("covers 13% of it, and `poise predict` will need boxes") == 1
-    forget_notes()
-    finetuned(annotations=[small], images=[drawn / "images"], whole_image=True)
-    assert "will need boxes" not in capsys.readouterr().err
+def test_the_way_without_boxes_is_said_where_each_image_shows_one_small_animal(drawn, small):
+    text = whole_images_text(CocoDataset(small, drawn / "images"))
+    assert text is not None
+    assert "covers 13% of it, and `poise predict` will need boxes" in text
+    assert whole_images_text(WholeImages(CocoDataset(small, drawn / "images"))) is None
+
+
+def test_training_says_it(drawn, small, tmp_path):
+    said = io.StringIO()
+    recipe = finetuned(annotations=[small], images=[drawn / "images"], val_share=0.25, size=(64, 64), model="poise_t")
+    fit(recipe, out=tmp_path, steps=1, device="cpu", workers=0, loggers=(), console=Console(file=said, width=500))
+    assert said.getvalue().count("with --whole-image it is learnt in the whole image") == 1

@@ -10,7 +10,6 @@ from poise.data.base import Dataset
 from poise.data.wrapped import WrappedDataset
 from poise.dims import Size
 from poise.errors import InputError
-from poise.notes import note
 from poise.skeletons.nouns import nouns
 from poise.structures import Labels
 
@@ -68,22 +67,23 @@ class WholeImages(WrappedDataset):
         return known or (self.dataset.image(index).shape[1], self.dataset.image(index).shape[2])
 
 
-def note_whole_images(dataset: Dataset) -> None:
-    """Say once that boxes can be done without, where each image shows one person or animal who does not fill it.
+def whole_images_text(dataset: Dataset) -> str | None:
+    """What to say where each image shows one person or animal who does not fill it: boxes can be done without; else None.
 
     Args:
         dataset: The images to learn from.
     """
     people = dataset.people()
     if len(people) < 2 or len({image for image, _ in people}) < len(people):
-        return
+        return None
     shares = [share for image, row in people[:: -(-len(people) // SEEN)] if (share := _share(dataset, image, row)) is not None]
-    if shares and median(shares) < WHOLE:
-        one, many = nouns(dataset.skeleton)
-        note(
-            f"each image shows one {one}, whose box covers {median(shares):.0%} of it, and `poise predict` will need boxes of "
-            f"{many}; with --whole-image it is learnt in the whole image, and found without boxes"
-        )
+    if not shares or median(shares) >= WHOLE:
+        return None
+    one, many = nouns(dataset.skeleton)
+    return (
+        f"each image shows one {one}, whose box covers {median(shares):.0%} of it, and `poise predict` will need boxes of "
+        f"{many}; with --whole-image it is learnt in the whole image, and found without boxes"
+    )
 
 
 def _share(dataset: Dataset, image: int, row: int) -> float | None:

@@ -13,7 +13,7 @@ from poise.data.base import Dataset
 from poise.data.naming import naming_of
 from poise.data.pasted import with_pasted
 from poise.data.subset import hold_out, with_people
-from poise.data.whole_images import WholeImages, note_whole_images
+from poise.data.whole_images import WholeImages
 from poise.errors import InputError
 from poise.metrics.measure_names import parse_measures
 from poise.models.aligned import AlignedTopDown
@@ -299,7 +299,6 @@ class TopDownOptions(ViewOptions):
             self._refuse_alignment()
             if self.whole_image:
                 return WholeImages(train), WholeImages(val)
-            note_whole_images(train)
             return train, val
         if self.whole_image:
             raise InputError("--align cuts views around bodies, and --whole-image takes all of an image; leave one of them out")

@@ -13,6 +13,7 @@ from torch import nn
 
 from poise.codecs.decoders import codec_name
 from poise.data.aligned import aligned_part
+from poise.data.whole_images import whole_images_text
 from poise.dims import Size
 from poise.models.base import TrainableModel
 from poise.plain import plain
@@ -48,6 +49,9 @@ def print_run(console: Console, recipe: Recipe, plan: RunPlan, *, learnt: int, c
         say(console, f"{learnt} {task.unit[1]} are few: an epoch goes through them {repeats} times")
     if (aligned := aligned_part(recipe.train)) is not None:
         say(console, aligned.text)
+    boxed = recipe.name == "finetune" and recipe.model.takes_boxes and not recipe.model.card.whole_image
+    if boxed and (text := whole_images_text(recipe.train)) is not None:
+        say(console, text)
     if mirrors_views(recipe) and recipe.model.skeleton is not None:
         say(console, recipe.model.skeleton.mirror_text)
     print_expected(console, recipe)
