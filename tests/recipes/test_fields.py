@@ -6,7 +6,8 @@ import pytest
 from poise.errors import InputError, UnknownName
 from poise.models.rcnn_config import Calibration
 from poise.recipes.detectors import head_codec
-from poise.recipes.fields import set_codec, set_config, set_words
+from poise.recipes.fields import changed_fields, set_codec, set_config, set_words
+from poise.transforms.detector_jitter import DetectorAugmentation
 from poise.zoo.offset_guided import bottom_up
 from poise.zoo.rcnn.poise_rcnn import small_detector
 
@@ -51,6 +52,13 @@ def test_words_that_cannot_be_are_refused_and_change_nothing(model, word, messag
     with pytest.raises(error, match=message):
         set_codec(model, [word])
     assert model.codec == before
+
+
+def test_one_number_is_enough_for_a_field_of_as_many_as_one_likes():
+    what = {"what": "fields of the augmentation", "such": "sides=640"}
+    assert changed_fields(DetectorAugmentation(), ["sides=64"], **what).sides == (64,)
+    with pytest.raises(InputError, match=r"expected numbers as in \(1,2,3\)"):
+        changed_fields(DetectorAugmentation(), ["sides=6.4"], **what)
 
 
 @pytest.fixture

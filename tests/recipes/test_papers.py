@@ -78,6 +78,11 @@ def test_lpn_trains_as_its_release_and_in_stages(coco):
     assert len(recipe.staged(7).then) == 6
 
 
+@pytest.mark.parametrize("attention", ["gc", "gc_avg", "gc_mul", "gc_avg_mul", "se", "none"])
+def test_lpn_is_named_after_its_attention(coco, attention):
+    assert lpn(data=coco, attention=attention, size=(64, 64)).model.card.name == f"lpn_50_{attention}"
+
+
 def test_cpn_trains_as_its_release(coco):
     recipe = cpn(data=coco, pretrained=False)
     assert (recipe.epochs, recipe.batch, recipe.schedule.milestones) == (32, 32, (6, 12, 18, 24, 30))

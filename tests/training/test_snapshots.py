@@ -144,3 +144,9 @@ def test_bars_lie_between_round_numbers_so_that_a_plateau_shows():
     assert lengths == sorted(lengths)
     assert lines[-1].endswith(" best")
     assert bars(["epoch 1"], [-1.0], what="AP") == []
+
+
+def test_bars_of_scores_that_are_all_0_do_not_begin_below_it():
+    lines = bars(["epoch 1", "epoch 2"], [0.0, 0.0], what="AP")
+    assert lines[0].startswith("AP by epoch, bars from 0 to ")
+    assert "█" not in "".join(lines)

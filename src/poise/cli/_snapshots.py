@@ -217,6 +217,7 @@ def bars(names: Sequence[str], values: Sequence[float], *, what: str) -> list[st
     if not known:
         return []
     ends = ticks(known)
+    ends[0] = max(ends[0], 0.0)
     width, best = max(map(len, names)), max(known)
     lines = [f"{what} by epoch, bars from {ends[0]:.6g} to {ends[-1]:.6g}:"]
     for name, value in zip(names, values, strict=True):

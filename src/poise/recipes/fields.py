@@ -200,7 +200,7 @@ def _value(owner: Any, path: Sequence[str], text: str) -> Changes:
     if rest:
         raise InputError(f"{name} of {kind} has no fields; found {'.'.join(path)!r}")
     hint = _hint(owner, name)
-    value = _read(text, _types(hint))
+    value = _several(_read(text, _types(hint)), hint)
     if inner is not None and value is not None:
         own = ", ".join(f"{name}.{field.name}" for field in fields(inner))
         none = ", or is none" if type(None) in _types(hint) else ""
@@ -237,6 +237,12 @@ def _read(text: str, types: set[Any]) -> Any:
     except (ValueError, SyntaxError):
         return float(text) if text.lstrip("+-") == "inf" and float in types else text
     return _in_floats(value) if float in types and int not in types else value
+
+
+def _several(value: Any, hint: Any) -> Any:
+    """A number alone as a tuple of one, for fields of as many numbers as one likes."""
+    alone = type(value) in (int, float) and not _fits(value, hint) and _fits((value,), hint)
+    return (value,) if alone else value
 
 
 def _types(hint: Any) -> set[Any]:

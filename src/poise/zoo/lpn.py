@@ -80,7 +80,12 @@ def lpn(
     preprocess = preprocess or preprocess_for(codec, heatmap_preprocess("bgr"))
     architecture = Architecture("lpn:network", arguments)
     return assemble(
-        name or f"lpn_{depth}_{attention}", architecture, built, codec=codec, preprocess=preprocess, skeleton=skeleton
+        name or f"lpn_{depth}_{attention_word(attention, pooling, fusion)}",
+        architecture,
+        built,
+        codec=codec,
+        preprocess=preprocess,
+        skeleton=skeleton,
     )
 
 
@@ -92,6 +97,18 @@ def attention_parts(word: str) -> tuple[str, str, str]:
     """
     kind, *more = word.split("_")
     return kind, "average" if "avg" in more else "attention", "multiply" if "mul" in more else "add"
+
+
+def attention_word(attention: str, pooling: str, fusion: str) -> str:
+    """The word of names for attention, pooling and fusion: `attention_parts` the other way.
+
+    >>> attention_word("gc", "attention", "add"), attention_word("gc", "average", "multiply")
+    ('gc', 'gc_avg_mul')
+    """
+    if attention != "gc":
+        return attention
+    fused = {"add": "", "multiply": "_mul"}.get(fusion, f"_{fusion}")
+    return f"gc{'_avg' if pooling == 'average' else ''}{fused}"
 
 
 def build(request: BuildRequest) -> TopDown:
