@@ -353,7 +353,7 @@ def test_openpose_has_a_file_for_each_frame(results: tuple[Path, Path]) -> None:
 
 
 def test_sleap_and_movement_read_what_is_written_for_them(results: tuple[Path, Path], tmp_path: Path) -> None:
-    from poise.inference.labs import write_movement, write_sleap
+    from poise.inference.labs import write_dlc_csv, write_movement, write_sleap
 
     poses = results[0] / "poses.jsonl"
     sleap_io = pytest.importorskip("sleap_io")
@@ -370,6 +370,15 @@ def test_sleap_and_movement_read_what_is_written_for_them(results: tuple[Path, P
         )
         assert table.position.dims == made.position.dims
         assert dict(table.sizes) == dict(made.sizes)
+        assert table.attrs["ds_type"] == made.attrs["ds_type"]
+        assert table.attrs["time_unit"] == made.attrs["time_unit"]
+        inputs = pytest.importorskip("movement.validators.datasets").ValidPosesInputs
+        if hasattr(inputs, "validate"):  # what its plugin of napari asks of a netCDF file; older versions ask nothing
+            inputs.validate(table)
+    write_dlc_csv(poses, tmp_path / "a.csv", BLOB)
+    from_dlc = load_poses.from_dlc_file(tmp_path / "a.csv", fps=30)
+    assert list(from_dlc.coords[from_dlc.position.dims[2]].to_numpy()) == list(BLOB.keypoints)
+    assert np.allclose(from_dlc.position.to_numpy(), made.position.to_numpy(), equal_nan=True, atol=1e-3)
 
 
 def test_jitter_and_lag_are_measured_and_tracks_scored_against_labels(
