@@ -21,6 +21,7 @@ from poise.metrics.coco_format import (
     compact_ids,
     skeletons_by_category,
 )
+from poise.metrics.takeable import takeable
 from poise.skeletons import Skeleton
 
 NUMBERS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
@@ -94,8 +95,8 @@ def evaluate(
         InputError: A result lacks a field or is not finite.
     """
     of = skeletons_by_category(truth, skeletons)
-    people = checked_annotations(truth, of)
-    poses = checked_results(truth, results, of)
+    people, poses = checked_annotations(truth, of), checked_results(truth, results, of)
+    people = takeable(people, poses, of)
     return score_checked(truth, people, poses, of, images=images)
 
 
@@ -155,7 +156,8 @@ def coco_evaluations(
         InputError: A result lacks a field or is not finite.
     """
     of = skeletons_by_category(truth, skeletons)
-    yield from _runs(truth, checked_annotations(truth, of), checked_results(truth, results, of), of, images=None)
+    people, poses = checked_annotations(truth, of), checked_results(truth, results, of)
+    yield from _runs(truth, takeable(people, poses, of), poses, of, images=None)
 
 
 def _runs(

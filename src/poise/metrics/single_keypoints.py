@@ -20,13 +20,11 @@ from poise.metrics.coco_format import (
 )
 from poise.metrics.matches import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, Matches
 from poise.metrics.oks import EPSILON
+from poise.metrics.takeable import RESULTS_PER_IMAGE, takeable
 from poise.skeletons import Skeleton
 
 THRESHOLDS = np.minimum(np.linspace(0.5, 0.95, 10), 1 - 1e-10)
 """The protocol's thresholds of OKS."""
-
-RESULTS_PER_IMAGE = 20
-"""Results of an image that count, the best first."""
 
 MEMORY = 2**21
 """Numbers of an array of the matching, at most, unless a single image has more."""
@@ -54,6 +52,7 @@ def evaluate_keypoints(
     """
     of = skeletons_by_category(truth, skeletons)
     people, poses = checked_annotations(truth, of), checked_results(truth, results, of)
+    people = takeable(people, poses, of)
     place = {image: i for i, image in enumerate(sorted({image["id"] for image in truth["images"]}))}
     names = dict.fromkeys(name for skeleton in of.values() for name in skeleton.keypoints)
     precision: dict[str, list[np.ndarray]] = {name: [] for name in names}
