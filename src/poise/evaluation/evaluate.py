@@ -223,7 +223,8 @@ def score_poses(
                 found_masks += mask_rows(masks, poses.box_score, image=image, categories=one.categories)
             positions = _positions(replace(one, poses=poses), labels, eval_set.skeleton)
         everywhere.append(positions)
-    counts = pck_at(torch.cat(everywhere), eval_set.dataset.all_labels, THRESHOLDS)
+    labelled = (eval_set.dataset.all_labels.visible > 0).any(dim=1)  # a file may have a million boxes besides
+    counts = pck_at(torch.cat(everywhere)[labelled], eval_set.dataset.all_labels.select(labelled), THRESHOLDS)
     total = {f"pck@{t:g}": count for t, count in zip(THRESHOLDS, counts, strict=True)}
     alone = evaluate_keypoints(eval_set.truth, results, eval_set.skeletons)
     keypoints = {

@@ -31,7 +31,9 @@ def takeable(
     if not boxes or max(boxes.values()) <= RESULTS_PER_IMAGE**2:
         return list(people)
     many = {place for place, count in boxes.items() if count > RESULTS_PER_IMAGE**2}
-    kept, nobody, found = [], defaultdict(list), defaultdict(list)
+    kept: list[dict[str, Any]] = []
+    nobody: defaultdict[tuple[Any, Any], list[dict[str, Any]]] = defaultdict(list)
+    found: defaultdict[tuple[Any, Any], list[Mapping[str, Any]]] = defaultdict(list)
     for row in people:
         place = row["image_id"], row["category_id"]
         (nobody[place] if place in many and not row["num_keypoints"] else kept).append(row)
