@@ -10,7 +10,9 @@ import torch
 from poise.cli.main import main
 from poise.cli.train import RecipeCommand
 from poise.data.figures import FigureDataset, write_coco
+from poise.errors import ReadError
 from poise.recipes.find import recipes
+from poise.weights import torch_cache
 from poise.weights.model_file import load
 
 
@@ -236,6 +238,28 @@ def test_what_differs_from_a_recipe_is_printed_kept_and_made_again(drawn, tmp_pa
     assert "codec.sigma 1.5 (" in settings["differs"]
     assert main(["train", "--resume", str(out), "--steps", "2"]) == 0
     assert json.loads((out / "settings.json").read_text())["differs"] == settings["differs"]
+
+
+def test_a_wrong_flag_is_told_before_weights_that_cannot_be_had(drawn, tmp_path, capsys, monkeypatch):
+    def no_network(url, path, *, instead):
+        raise ReadError(f"{url} cannot be downloaded; {instead}")
+
+    monkeypatch.setattr(torch_cache, "download", no_network)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    files = [
+        "--annotations",
+        str(drawn / "annotations.json"),
+        "--images",
+        str(drawn / "images"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    network = ["train", "finetune", "--model", "poseresnet_18_coco_64x64", "--pretrained", *files]
+    assert main([*network, "--augmentation", "gian=0.2"]) == 1
+    assert "did you mean 'gain'" in capsys.readouterr().err
+    assert main(network) == 1
+    assert "cannot be downloaded" in capsys.readouterr().err
 
 
 def test_flags_of_a_recipe_and_of_every_run_mean_the_same():

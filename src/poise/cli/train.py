@@ -6,6 +6,7 @@ import itertools
 import re
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from poise.cli._packages import require_training
 from poise.cli._ranges import EVERY_RUN, RANGES, check_finite, check_ranges, repeated
 from poise.cli._runs import RunCommand
 from poise.cli.options import TrainingOptions
-from poise.errors import CheckpointError, InputError
+from poise.errors import CheckpointError, InputError, ReadError
 from poise.plain import say_error
 from poise.plugins import named
 from poise.recipes.find import find, find_outlined, outlined
@@ -153,7 +154,16 @@ class RecipeCommand:
         if flags.get("backbone_weights") is not None and "pretrained" in given:
             given["pretrained"] = False  # the file is in place of what would be downloaded
         changes = RecipeChanges(**_subset(flags, _change_flags(self.maker, self.options)))
-        return changed(self.maker(**given) if self.options is None else self.maker(self.options(**given)), changes)
+        try:
+            return changed(self._made(given), changes)
+        except ReadError:  # such as ImageNet weights without a network, for which another flag would be mended in vain
+            if given.get("pretrained"):
+                with suppress(ReadError):
+                    changed(self._made(given | {"pretrained": False}), changes)
+            raise
+
+    def _made(self, given: Mapping[str, Any]) -> Any:
+        return self.maker(**given) if self.options is None else self.maker(self.options(**given))
 
     def recipe_again(self, flags: Mapping[str, Any], words: Sequence[str]) -> Any:
         """The recipe of a run that began before; what it is refused for now was no mistake then.
