@@ -62,8 +62,9 @@ class Line:
     data: str = "athletes"
 
 
-def _lpn(attention: str) -> Line:
-    return Line(f"LPN-50, `--attention {attention}`", f"lpn --attention {attention} --batch 16 --rate 2e-3 {SIZE}", STEPS)
+def _lpn(attention: str, depth: int = 50) -> Line:
+    words = f"lpn --depth {depth} --attention {attention} --batch 16 --rate 2e-3 {SIZE}"
+    return Line(f"LPN-{depth}, `--attention {attention}`", words, STEPS)
 
 
 def _scenes(loss: str, **tests: str) -> Line:
@@ -79,6 +80,13 @@ LINES: Mapping[str, Line] = {
     "lpn_none": _lpn("none"),
     "lpn_gc": _lpn("gc"),
     "lpn_gc_avg_mul": _lpn("gc_avg_mul"),
+    "lpn_101": _lpn("gc", 101),
+    "lpn_152": _lpn("gc", 152),
+    "dark": Line("DARK, HRNet-W32", f"dark --network hrnet_w32 {COMMON} --rate 8e-3", STEPS, FLIP),
+    "udp": Line("UDP offsets, HRNet-W32", f"udp --network hrnet_w32 --target offset --batch 16 --rate 8e-3 {SIZE}", STEPS, FLIP),
+    "mspn": Line("MSPN, 1 stage", f"mspn --network-stages 1 {COMMON} --rate 1e-3", STEPS, FLIP),
+    "rsn": Line("RSN-18", f"rsn --kind rsn18 --batch 16 --rate 1e-3 {SIZE}", STEPS, FLIP),
+    "hourglass": Line("hourglass of 4 stacks", f"hourglass --stacks 4 --batch 16 --rate 1e-3 {SIZE}", STEPS, FLIP),
     "cpn": Line("CPN, ResNet-50, height 255", f"cpn {COMMON} --rate 1e-3", STEPS, FLIP),
     "cpn_height1": Line("the same, `--height 1 --weight 1`", f"cpn {COMMON} --rate 1e-3 --height 1 --weight 1", STEPS, FLIP),
     "og_focal": _scenes("focal", cells="--reading cell"),
