@@ -83,7 +83,7 @@ LINES: Mapping[str, Line] = {
     "lpn_101": _lpn("gc", 101),
     "lpn_152": _lpn("gc", 152),
     "dark": Line("DARK, HRNet-W32", f"dark --network hrnet_w32 {COMMON} --rate 8e-3", STEPS, FLIP),
-    "udp": Line("UDP offsets, HRNet-W32", f"udp --network hrnet_w32 --target offset --batch 16 --rate 8e-3 {SIZE}", STEPS, FLIP),
+    "udp": Line("UDP offsets, HRNet-W32", f"udp --network hrnet_w32 --target offset {COMMON} --rate 8e-3", STEPS, FLIP),
     "mspn": Line("MSPN, 1 stage", f"mspn --network-stages 1 {COMMON} --rate 1e-3", STEPS, FLIP),
     "rsn": Line("RSN-18", f"rsn --kind rsn18 --batch 16 --rate 1e-3 {SIZE}", STEPS, FLIP),
     "hourglass": Line("hourglass of 4 stacks", f"hourglass --stacks 4 --batch 16 --rate 1e-3 {SIZE}", STEPS, FLIP),
