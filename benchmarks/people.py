@@ -100,7 +100,7 @@ def plot(rows: list[Row]) -> str:
         text = html.escape(f"{row.model}, {row.runtime} {row.precision}")
         if all(abs(x - left) > 160 or abs(y - top_) > 11 for left, top_ in named):  # no name on another
             named.append((x, y))
-            parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" font-size="10">{text}</text>')
+            parts.append(f'<text x="{x - 6:.1f}" y="{y - 10:.1f}" font-size="10">{text}</text>')
     parts.append(
         f'<text x="{WIDTH / 2 - EDGE / 2}" y="{HEIGHT - 12}" text-anchor="middle">ms for one person, end to end</text>'
     )
