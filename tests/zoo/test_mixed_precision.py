@@ -1,13 +1,12 @@
 """Every family of networks but detectors (tests/models) learns and predicts in bfloat16, the default on some machines."""
 
-import numpy as np
 import pytest
 import torch
 
-from poise.data.base import Dataset
+from poise.data.figures import FigureDataset
 from poise.inference.predictor import Predictor
 from poise.models.views.base import TrainData
-from poise.structures import Key, Labels
+from poise.skeletons import COCO17
 from poise.zoo import build
 from poise.zoo.grouped import dekr, higherhrnet
 from poise.zoo.rtmo import rtmo
@@ -35,34 +34,12 @@ MADE = {
 }
 
 
-class Noise(Dataset):
-    """Four images of noise with one person each."""
-
-    def __init__(self, skeleton):
-        self.skeleton = skeleton
-
-    def __len__(self):
-        return 4
-
-    def key(self, index):
-        return Key(f"{index}.png", index + 1)
-
-    def labels(self, index):
-        chance = torch.Generator().manual_seed(index)
-        xy = torch.tensor([30.0, 22.0]) + torch.tensor([36.0, 28.0]) * torch.rand(1, len(self.skeleton), 2, generator=chance)
-        return Labels.of(xy, torch.full((1, len(self.skeleton)), 2), torch.tensor([[4.0, 4.0, 92.0, 68.0]]))
-
-    def image(self, index):
-        pixels = np.random.default_rng(index).integers(0, 256, (72, 96, 3), dtype=np.uint8)
-        return torch.from_numpy(pixels).permute(2, 0, 1)
-
-
 @pytest.mark.parametrize("name", [*NAMED, *MADE])
 def test_it_learns_and_predicts_in_bfloat16(name):
     torch.manual_seed(0)
-    model = MADE[name]() if name in MADE else build(name)
-    data = Noise(model.skeleton)
-    views = model.train_views(TrainData("noise", data, size=None if model.takes_boxes else (64, 64)), seed=0)
+    model = MADE[name]() if name in MADE else build(name, skeleton=COCO17)
+    data = FigureDataset(4, size=(72, 96))
+    views = model.train_views(TrainData("figures", data, size=None if model.takes_boxes else (64, 64)), seed=0)
     batch = views.collate([views[0, index] for index in range(4)]).batch
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = model.train().loss(batch)
