@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import shutil
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,7 @@ from poise.zoo.plain import plain
 
 from ..data.fakes.animals import scipy_here, write_synthetic, write_tigdog
 from .changing import check_changes
+from .whole_body_files import write_whole_bodies
 
 OTHER: Mapping[str, Any] = {
     "codec": "Dark",
@@ -73,6 +75,8 @@ OTHER: Mapping[str, Any] = {
     "head": "one_hot",
     "mpii.network": "poseresnet_50",
     "rtmpose.network": "rtmpose_t",
+    "rtmw.more": ["OTHERS"],
+    "rtmw.more_images": ["APART COPY"],
     "finetune detectors.codec": "UDPGaussian",
     "finetune detectors.codec_set": ["weight=7"],
     "finetune bottom-up.codec_set": ["cost.heat=l2"],
@@ -124,6 +128,9 @@ BESIDE: Mapping[str, dict[str, Any]] = {
     "target_boxes": {"target": "PHOTOS"},
     "start": {"size": None},
     "map": {"annotations": ["ANNOTATIONS", "SNOUTS"]},
+    "rtmw.map": {"more": ["SNOUTS"], "more_images": ["APART"]},
+    "rtmw.more": {"more": ["ANNOTATIONS"], "more_images": ["APART"]},
+    "rtmw.more_images": {"more": ["ANNOTATIONS"], "more_images": ["APART"]},
     "adaptation.map": {"start": "START", "size": None},
     "ws_cda.people_images": {"people": "ANNOTATIONS"},
     "skeleton": {"skeleton": "NAMES", "annotations": ["NAMELESS"]},
@@ -279,6 +286,9 @@ def given(tmp_path_factory) -> dict[str, Any]:
         (here / "coco" / "annotations").mkdir(parents=True, exist_ok=True)
         (here / "coco" / part).symlink_to(photos)
         (here / "coco" / "annotations" / f"person_keypoints_{part}.json").write_text(json.dumps(document))
+    write_whole_bodies(here / "coco")
+    shutil.copytree(photos, here / "apart")
+    (here / "apart_copy").symlink_to(here / "apart")
     (here / "mpii" / "annot").mkdir(parents=True)
     (here / "mpii" / "images").symlink_to(photos)
     row = {"center": [32, 32], "scale": 0.3, "joints": [[32, 32]] * 16, "joints_vis": [1] * 16}
@@ -313,6 +323,8 @@ def given(tmp_path_factory) -> dict[str, Any]:
         "FEET": written("feet.json", add_feet),
         "PHOTOS": photos,
         "COPY": copy,
+        "APART": here / "apart",
+        "APART COPY": here / "apart_copy",
         "LISTS": here / "lists",
         "HEADS": here / "heads.mat",
         "NAMES": str(here / "a.txt"),

@@ -72,7 +72,7 @@ def test_no_recipe_is_forgotten_here():
     boxes = {"keypoint_rcnn", "keypoint_rcnn_hrnet", "keypoint_fcos", "mask_rcnn", "detector_drawn", "detector_mixed"}
     adaptations = {"source_only", "supervised", "mean_teacher", "cc_ssl", "ws_cda", "pplo"}
     animals = {"synthetic_animals", "tigdog", "drawn_animals"}
-    others = {"mpii", "blazepose"} | scenes | boxes | adaptations | animals  # have files of their own here
+    others = {"mpii", "blazepose", "rtmw"} | scenes | boxes | adaptations | animals  # have files of their own here
     assert set(SMALL) | others == set(recipes())
 
 

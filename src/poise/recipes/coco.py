@@ -45,7 +45,7 @@ def keypoints2017(data: Path, part: str) -> CocoDataset:
     Raises:
         ReadError: The images are in none of these places.
     """
-    return CocoDataset(_annotations(data, part), _images(data, part), skeleton=COCO17)
+    return CocoDataset(_annotations(data, part), images2017(data, part), skeleton=COCO17)
 
 
 def check2017(data: Path) -> None:
@@ -58,7 +58,7 @@ def check2017(data: Path) -> None:
         ReadError: Images or annotations of `train2017` or `val2017` are missing.
     """
     for part in ("train2017", "val2017"):
-        _images(data, part)
+        images2017(data, part)
         if not _annotations(data, part).is_file():
             raise ReadError(
                 f"there is no annotation file {str(_annotations(data, part))!r}; expected COCO 2017 as its archives unpack"
@@ -69,7 +69,12 @@ def _annotations(data: Path, part: str) -> Path:
     return data / "annotations" / f"person_keypoints_{part}.json"
 
 
-def _images(data: Path, part: str) -> Path:
+def images2017(data: Path, part: str) -> Path:
+    """The folder or zip file with the images of `train2017` or `val2017`.
+
+    Raises:
+        ReadError: There is none in the usual places.
+    """
     places = [data / folder / f"{part}{end}" for end in ("", ".zip") for folder in (".", "images")]
     found = next((place for place in places if place.exists()), None)
     if found is None:

@@ -1,5 +1,6 @@
 """Skeletons read from the `categories` of a COCO file."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,17 @@ from poise.skeletons.mirror import mirror_pairs
 from poise.skeletons.mpii import MPII16
 
 _UPPER = frozenset(COCO17.upper + MPII16.upper + LSP14.upper) | {"head"}
+_FINE = re.compile(r"face-\d+|(left|right)_(hand_root|(thumb|forefinger|middle_finger|ring_finger|pinky_finger)[1-4])")
+"""Names of a whole body's keypoints of face and hands."""
+
+
+def in_upper_body(name: str) -> bool:
+    """Whether a keypoint of a person is of the upper body, by its name.
+
+    >>> [in_upper_body(name) for name in ("left_wrist", "face-30", "right_thumb2", "left_big_toe")]
+    [True, True, True, False]
+    """
+    return name in _UPPER or _FINE.fullmatch(name) is not None
 
 
 def from_category(category: Mapping[str, Any]) -> Skeleton:
@@ -57,7 +69,7 @@ def _new(label: str, names: tuple[str, ...], category: Mapping[str, Any]) -> Ske
         bones=_bones(label, names, category.get("skeleton")),
         mirror=mirror_pairs(names),
         sigmas=sigmas,
-        upper=tuple(n for n in names if n in _UPPER),
+        upper=tuple(n for n in names if in_upper_body(n)),
         sigma_source=source,
     )
 

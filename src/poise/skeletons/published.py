@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from poise.skeletons._skeleton import Skeleton
-from poise.skeletons.coco import COCO17, sigmas_by_name
+from poise.skeletons.category import in_upper_body
+from poise.skeletons.coco import sigmas_by_name
 from poise.skeletons.mirror import mirror_pairs
 
 
@@ -34,7 +35,7 @@ def published(
         bones=tuple((names[a], names[b]) for a, b in bones),
         mirror=(*mirror_pairs(names), *((names[a], names[b]) for a, b in mirror)),
         sigmas=tuple(sigmas) or by_name,
-        upper=tuple(n for n in names if n in COCO17.upper),
+        upper=tuple(n for n in names if in_upper_body(n)),
         sigma_source=source if sigmas else described,
     )
 

@@ -13,6 +13,8 @@ SYNONYMS = {
     "ibug68": "face68",
     "cocowholebody": "wholebody133",
     "cocowholebody133": "wholebody133",
+    "cocowholebodyface": "face68",
+    "cocowholebodyhand": "hand21",
     "onehand10k": "hand21",
     "freihand": "hand21",
     "panoptic": "hand21",
