@@ -16,6 +16,7 @@ from beartype import BeartypeConf, beartype
 from jaxtyping import config
 from jaxtyping._decorator import _destring_annotation
 from jaxtyping._storage import pop_shape_memo, push_shape_memo, shape_str
+from torch.jit import is_tracing
 
 CONF = BeartypeConf(violation_type=jaxtyping.TypeCheckError)
 
@@ -46,7 +47,7 @@ def _function(function: Any) -> Any:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        if config.jaxtyping_disable:
+        if config.jaxtyping_disable or is_tracing():  # the lengths of a traced graph are tensors
             return function(*args, **kwargs)
         if not made:
             made.append(_with_checks(function))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from jaxtyping import config
 from torch import nn
 
 from poise.codecs.registry import codec_types
@@ -24,14 +23,6 @@ def _laws():
 
 
 LAWS = _laws()
-
-
-@pytest.fixture(autouse=True)
-def _sizes_are_tensors_while_a_graph_is_traced():
-    """So they are no numbers to the checks of this suite."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 class Decodes(nn.Module):

@@ -17,6 +17,7 @@ from poise.exporting.views import drawn_views
 from poise.exporting.write import Exporting, export
 from poise.inference.predictor import Predictor
 from poise.inference.settings import InferenceSettings
+from poise.models.base import ImageModel
 from poise.models.card import Card
 from poise.models.top_down import TopDown
 from poise.skeletons import COCO17
@@ -240,6 +241,20 @@ def test_rtmdet_finds_the_same_boxes_from_its_file(image, tmp_path):
     torch.testing.assert_close(found.score, right.score, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_multitask_models_give_keypoints_and_parts(flip, image, tmp_path):
+    torch.manual_seed(0)
+    model = build("hourglass_multitask_1stack_b1_18j_64x64").eval()
+    made = export(model, tmp_path / "m.onnx", exporting=Exporting(flip=flip), views=drawn_views(model))
+    loaded = load(made.path)
+    assert type(loaded) is type(model)
+    assert loaded.output_text == model.output_text
+    views = drawn_views(model)[:2]
+    assert torch.equal(loaded.parts(views), model.parts(views))
+    output = model.output(views, flip=flip)
+    assert torch.allclose(loaded.output(views, flip=False), output, atol=1e-4 * float(output.detach().abs().max()))
+
+
 def test_commands_take_an_exported_file_as_they_take_a_model_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
@@ -275,7 +290,10 @@ def test_files_of_others_and_broken_ones_are_told_in_a_sentence(model, tmp_path)
         load(tmp_path / "b.onnx")
     with pytest.raises(CheckpointError):
         load(tmp_path / "there-is-none.onnx")
+    kind = type("Other", (ImageModel,), dict.fromkeys(ImageModel.__abstractmethods__))  # of somebody's own package
+    other = kind()
+    other.card = model.card
     with pytest.raises(InputError, match="cannot be exported"):
-        graph_of(build("poise_rcnn_t_coco_96x96"))
+        graph_of(other)
     with pytest.raises(InputError, match="could not be loaded"):
         save(load(tmp_path / "m.onnx"), tmp_path / "m.safetensors")

@@ -29,9 +29,10 @@ from poise.inference.request import ImageRequest, Skipped
 from poise.inference.settings import InferenceSettings
 from poise.inference.stream import find_poses, stream_poses
 from poise.metrics.boxes import BOX_NUMBERS, evaluate_boxes
-from poise.models.keypoint_rcnn import KeypointRCNN, poses_in_boxes
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.postprocess import Detections
 from poise.models.rcnn_config import RCNNConfig
+from poise.models.rcnn_people import poses_in_boxes
 from poise.models.require import require_box_finder
 from poise.scenes import Canvas, People
 from poise.skeletons import COCO17

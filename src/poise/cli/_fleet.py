@@ -20,7 +20,7 @@ from poise.skeletons.nouns import nouns
 from poise.structures import Key
 from poise.terminal import Console, say
 from poise.weights.checksum import checksum
-from poise.weights.exported_file import ExportedNetwork
+from poise.weights.exported_network import ExportedNetwork
 
 
 def predict_parts(sources: tuple[str, ...], flags: PhotoFlags, *, images_of_part: int) -> int:

@@ -33,7 +33,8 @@ def run(
     It takes RGB pixels of views, any number of them, and gives keypoints (pixels of the view) and scores, and what the network
     answers. Its metadata has skeleton, codec, sizes, sigmas, preprocessing and licence, and how far it is from the model: both
     are run on real views first, and a float32 file whose keypoints differ by more than 0.1 pixels is not written.
-    Of whole images it gives the maps and their peaks, of BlazePose the landmark network; its detector is a model of its own.
+    Of whole images it gives the maps and their peaks, of detectors with proposals people, of BlazePose the landmark network;
+    its detector is a model of its own.
 
     For example:
 
@@ -68,7 +69,7 @@ def run(
     from poise.exporting.write import Exporting, Precision, export
     from poise.models.require import require_image
     from poise.terminal import Console, say
-    from poise.weights.exported_file import ENDINGS
+    from poise.weights.exported_network import ENDINGS
     from poise.weights.model_file import load
 
     if model.suffix in ENDINGS:

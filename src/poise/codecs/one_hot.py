@@ -11,10 +11,12 @@ from torch import Tensor
 from poise.codecs.roi import RoICodec, ScoreKind, check_output
 from poise.decoding.blur import blur_maps
 from poise.decoding.cubic import bicubic_argmax, bicubic_argmax_exhaustive
+from poise.decoding.cubic_graph import bicubic_argmax_of_gaps
 from poise.decoding.gaussian_fit import fit_gaussian, gather_windows
 from poise.decoding.subpixel import argmax_rows, check_method, dark_blur_kernel
 from poise.errors import InputError, unknown
 from poise.geometry import Boxes
+from poise.machine import is_traced
 from poise.structures import Points
 
 PERFECT_LOGIT = 40.0
@@ -165,13 +167,21 @@ class OneHot(RoICodec):
     ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
         """Position of the highest pixel of each resized map, as a share of the box, and its score."""
         lengths = sides.nan_to_num(1, MAX_SIDE).clamp(max=MAX_SIDE).ceil().long()
-        found, value = (bicubic_argmax if self.search == "bounded" else bicubic_argmax_exhaustive)(maps, lengths)
+        found, value = self._search(maps, lengths)
         share, value = self._replace_nonfinite(maps, (found + 0.5) / lengths[:, None], value)
         if self.score == "logit":
             return share, value
         if self.score == "share":
             return share, (value - maps.flatten(2).logsumexp(dim=2)).exp()
         return share, self._shares(maps, argmax_rows(maps.flatten(0, 1).flatten(1))[0])
+
+    def _search(
+        self, maps: Float[Tensor, "n k h w"], lengths: Int64[Tensor, "n 2"]
+    ) -> tuple[Int64[Tensor, "n k 2"] | Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
+        """The highest pixel (x, y) of each resized map, and its value."""
+        if is_traced():
+            return bicubic_argmax_of_gaps(maps, lengths)
+        return (bicubic_argmax if self.search == "bounded" else bicubic_argmax_exhaustive)(maps, lengths)
 
     def _most_probable(self, maps: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
         """Position where the blurred probabilities are highest, as a share of the box, and the score there."""
@@ -198,7 +208,7 @@ class OneHot(RoICodec):
         self, maps: Float[Tensor, "n k h w"], share: Float[Tensor, "n k 2"], value: Float[Tensor, "n k"]
     ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
         """Positions as shares of the box, and values; replaced by those of the highest cell where a map is not finite."""
-        if maps.sum().isfinite():
+        if is_traced() or maps.sum().isfinite():
             return share, value
         bad = ~maps.isfinite().flatten(2).all(dim=2)
         index, value[bad] = argmax_rows(maps[bad].flatten(1))

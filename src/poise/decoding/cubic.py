@@ -97,14 +97,14 @@ def _matrices(lengths: Int64[Tensor, " m"], cells: int, like: Tensor) -> Float[T
     pixel = torch.arange(longest)
     at = (pixel + 0.5) * cells / lengths[:, None].double() - 0.5
     before = at.floor()
-    weights = torch.stack(_keys(at - before), dim=-1) * (pixel < lengths[:, None])[..., None]
+    weights = torch.stack(keys_weights(at - before), dim=-1) * (pixel < lengths[:, None])[..., None]
     index = (before.long()[..., None] + torch.arange(-1, 3)).clamp(0, cells - 1)
     matrices = weights.new_zeros(len(lengths), longest, cells).scatter_add_(2, index, weights)
     return matrices.to(like)
 
 
-def _keys(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Weights of the four cells around a pixel, which lies `t` cells after the second of them."""
+def keys_weights(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights of the four cells around a pixel, which lies `t` cells after the second of them (Keys' kernel)."""
 
     def near(d: Tensor) -> Tensor:
         return ((A + 2) * d - (A + 3)) * d * d + 1
@@ -133,7 +133,7 @@ def _taps(lengths: Int64[np.ndarray, " n"], cells: int) -> PixelTaps:
     at = (pixel + 0.5) * cells / lengths[box] - 0.5
     before = np.floor(at)
     many = np.bincount(box * (cells + 1) + before.astype(np.int64) + 1, minlength=len(lengths) * (cells + 1))
-    weights = torch.stack(_keys(torch.from_numpy(at - before)), dim=1).float().numpy()
+    weights = torch.stack(keys_weights(torch.from_numpy(at - before)), dim=1).float().numpy()
     return PixelTaps(np.concatenate(([0], np.cumsum(many))), weights)
 
 

@@ -1,8 +1,10 @@
 """Subpixel refinement by a least-squares Gaussian fit around the highest cell, and by the centre of mass there."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
+
+from poise.machine import is_traced
 
 MIN_SHARE = 1e-8
 """Lower bound of cells, as a share of the highest, before the logarithm is taken."""
@@ -42,11 +44,24 @@ def fit_gaussian_and_variance(
     rows[..., 2] = 2 * share.log()
     rows *= there[..., None]
     right = -(u * u + v * v).double() * there
-    normal, product = rows.mT @ rows, (rows.mT @ right[..., None])
+    columns = rows.transpose(-1, -2)
+    normal, product = columns @ rows, columns @ right[..., None]
+    if is_traced():
+        found = _solved(normal, product[..., 0])
+        return cells + found[:, :2], found[:, 2]
     usable = normal.isfinite().flatten(1).all(dim=1)
     found = torch.linalg.pinv(normal.where(usable[:, None, None], 0), hermitian=True) @ product
     found = found.squeeze(-1).where(usable[:, None], torch.nan)
     return cells + found[:, :2], found[:, 2]
+
+
+def _solved(matrices: Float64[Tensor, "n 3 3"], right: Float64[Tensor, "n 3"]) -> Float64[Tensor, "n 3"]:
+    """The solution of symmetric equations by Cramer's rule, for graphs, which have no `pinv`; NaN where there is none."""
+    first, second, third = matrices.unbind(2)
+    crosses = [torch.linalg.cross(*pair) for pair in ((second, third), (third, first), (first, second))]
+    determinant = (first * crosses[0]).sum(dim=1, keepdim=True)
+    found: Tensor = torch.cat([(right * cross).sum(dim=1, keepdim=True) for cross in crosses], dim=1) / determinant
+    return found
 
 
 def fit_gaussian_known_sigma(

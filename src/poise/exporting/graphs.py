@@ -1,17 +1,20 @@
 """A model as a function from pixels to tensors, which is what an exported file holds: one class for each kind of model."""
 
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from poise.decoding.peaks import top_local_maxima
 from poise.errors import InputError
+from poise.exporting.base import Graph
+from poise.exporting.detector_graphs import DetectorGraph, PeopleInBoxesGraph
 from poise.models.base import ImageModel
 from poise.models.blaze_detector import BlazeDetector
 from poise.models.blazepose import BlazePose
 from poise.models.bottom_up import BottomUp
+from poise.models.box_detector import BoxDetector
+from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.multitask import MultitaskTopDown
 from poise.models.one_stage import OneStage
 from poise.models.point_detector import PointDetector
@@ -20,7 +23,7 @@ from poise.nn.blaze.detector import anchors
 from poise.nn.rtmdet import STRIDES as RTMDET_STRIDES
 from poise.nn.rtmdet import found_cells
 from poise.nn.rtmo.network import STRIDES as RTMO_STRIDES
-from poise.weights.exported_file import Colours
+from poise.weights.exported_network import Colours
 
 PEAKS = 30
 """Peaks of each heatmap of a whole image."""
@@ -29,59 +32,30 @@ CANDIDATES = 256
 """Cells of RTMO whose keypoints are read, at most."""
 
 
-class Graph(nn.Module):
-    """From RGB pixels of views, 0 to 255, or from normalised views, to named tensors.
-
-    Args:
-        model: The model, in evaluation mode.
-        normalise: Whether it takes pixels.
-        flip: Whether it averages with the outputs of the mirrored views.
-        decode: Whether it also gives what is read from the outputs.
-
-    Attributes:
-        raw: Names of the outputs of the network, which come first.
-        decoded: Names of what is read from them.
-        free: Axes of the views that may have any length.
-    """
-
-    raw: ClassVar[tuple[str, ...]] = ("output",)
-    decoded: ClassVar[tuple[str, ...]] = ("keypoints", "scores")
-    free: ClassVar[tuple[int, ...]] = (0,)
-
-    def __init__(self, model: Any, *, normalise: bool, flip: bool, decode: bool) -> None:
-        super().__init__()
-        self.model, self.normalise, self.flip, self.decode = model, normalise, flip, decode
-        self.eval()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of its outputs."""
-        return (*self.raw, *self.decoded) if self.decode else self.raw
-
-    def colours(self) -> Colours:
-        """How pixels become the input of the network."""
-        own = self.model.preprocess
-        scale = tuple(1 / (255 * std) for std in own.std)
-        return Colours(scale, tuple(-mean / std for mean, std in zip(own.mean, own.std, strict=True)), own.channels)
-
-    def views(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """The views as the network takes them."""
-        return self.colours().views(image) if self.normalise else image
-
-    def forward(self, image: Any) -> tuple[Tensor, ...]:
-        """The outputs by `names`."""
-        output = self.model.output(self.views(image), flip=self.flip)
-        return (output, *self.read(output)) if self.decode else (output,)
-
-    def read(self, output: Any) -> tuple[Tensor, ...]:
-        """Keypoints (b k 2), pixels of the view, and scores (b k)."""
-        found = self.model.read(output)
-        return found.xy, found.score
-
-
 @final
 class PersonGraph(Graph):
     """A top-down model."""
+
+
+@final
+class PartsGraph(Graph):
+    """A multitask model: maps, and logits of the parts (b c h w), which the flip test leaves alone."""
+
+    raw = ("output", "parts")
+
+    def described(self) -> dict[str, Any]:
+        """Number of classes of pixels."""
+        return {"classes": self.model.classes}
+
+    def forward(self, image: Any) -> tuple[Tensor, ...]:
+        """The outputs by `names`."""
+        views = self.views(image)
+        keypoints, parts = self.model.tasks(views)
+        output = keypoints[-1]
+        if self.flip:
+            mirrored, _ = self.model.tasks(self.model.mirrored_views(views))
+            output = self.model.merged(output, mirrored[-1])
+        return (output, parts[-1], *self.read(output)) if self.decode else (output, parts[-1])
 
 
 @final
@@ -193,13 +167,16 @@ def graph_of(model: ImageModel, *, normalise: bool = True, flip: bool = False, d
         PointDetector: BoxGraph,
         OneStage: PeopleGraph,
         BottomUp: SceneGraph,
+        KeypointRCNN: PeopleInBoxesGraph,
+        BoxDetector: DetectorGraph,
+        MultitaskTopDown: PartsGraph,
         TopDown: PersonGraph,
     }
     found = next((graph for kind, graph in kinds.items() if isinstance(model, kind)), None)
-    if found is None or isinstance(model, MultitaskTopDown):
+    if found is None:
         raise InputError(
-            f"{model.card.name} cannot be exported: top-down and bottom-up models, RTMO, RTMDet, BlazePose and its detector "
-            "can; poise runs the others at the speed of a runtime with --runtime openvino"
+            f"{model.card.name} cannot be exported: top-down and bottom-up models, detectors with proposals, RTMO, RTMDet, "
+            "BlazePose and its detector can; poise runs the others at the speed of a runtime with --runtime openvino"
         )
     if flip and issubclass(found, BlazeGraph | BlazeDetectorGraph | BoxGraph | PeopleGraph):
         raise InputError(f"{model.card.name} is used as it was published, without a flip test; leave out --flip")

@@ -13,7 +13,10 @@ from poise.inference.sources import find_images, requests_of
 from poise.models.base import ImageModel
 
 COUNT = 8
-"""Views on which a file is compared."""
+"""Views of people on which a file is compared."""
+
+IMAGES = 3
+"""Whole images on which it is, which take longer."""
 
 CALIBRATION = 200
 """Views by which an int8 file is calibrated, at most."""
@@ -25,9 +28,10 @@ def drawn_views(model: ImageModel) -> Float[Tensor, "b 3 h w"]:
     Args:
         model: The model, whose views they are.
     """
-    figures = FigureDataset(COUNT, size=(240, 200))
-    labels = (figures.labels(index).boxes for index in range(COUNT))
-    return _joined(model, zip((figures.image(index) for index in range(COUNT)), labels, strict=True), most=COUNT)
+    count = COUNT if model.takes_boxes else IMAGES
+    figures = FigureDataset(count, size=(240, 200))
+    labels = (figures.labels(index).boxes for index in range(count))
+    return _joined(model, zip((figures.image(index) for index in range(count)), labels, strict=True), most=count)
 
 
 def views_of(model: ImageModel, sources: Sequence[str]) -> Float[Tensor, "b 3 h w"]:

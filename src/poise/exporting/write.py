@@ -12,28 +12,20 @@ from torch import Tensor
 
 import poise
 from poise.errors import InputError
-from poise.exporting.graphs import BlazeGraph, Graph, PersonGraph, graph_of
+from poise.exporting.base import Graph
+from poise.exporting.compare import compare
+from poise.exporting.graphs import graph_of
 from poise.exporting.quantize import calibrated, half
 from poise.machine import traced
 from poise.models.base import ImageModel
 from poise.runtimes.choice import ENGINES
 from poise.runtimes.engine import Session
 from poise.runtimes.onnx import OPSET, to_onnx
-from poise.runtimes.parts import difference, graph_form
-from poise.weights.exported_file import ENDINGS, dumped
+from poise.runtimes.parts import graph_form
+from poise.weights.exported_file import dumped
+from poise.weights.exported_network import ENDINGS
 from poise.weights.model_file import describe
 from poise.writing import draft_folder
-
-MOST_PIXELS = 0.1
-"""Largest difference of a keypoint to the model's, pixels of the view, with which a float32 file is written."""
-
-SURE = 0.05
-"""Keypoints count whose score is above this share of the highest one: on an even map nothing decides between its cells."""
-
-NOISE = 1e-4
-"""Keypoints count that move by less than a tenth of `MOST_PIXELS` when the outputs change by this share of their largest value,
-about ten times what runtimes round differently: where a network is unsure, two cells are equally high, or the top is so flat
-that its middle is anywhere. Of a trained network and photographs, 98 of 100 keypoints count."""
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
@@ -132,7 +124,7 @@ def export(
         place = Path(folder) / f"model{out.suffix}"
         _keep(program, place, entries=dumped(describe(model), values), fp16=exporting.precision == "fp16")
         engine, session = _session(place, bf16=exporting.precision == "bf16")
-        compared = _compared(graph, session, given, exporting)
+        compared = compare(graph, session, given, exact=exporting.precision == "fp32")
         found = Exported(out, *compared, len(views), engine)
         entries = dumped(describe(model), values | {"difference": {**asdict(found), "path": out.name}})
         _write(program, out, entries=entries, fp16=exporting.precision == "fp16")
@@ -142,11 +134,17 @@ def export(
 def _program(graph: Graph, given: Tensor, *, runtime: str) -> bytes:
     """The graph as ONNX, whatever file it goes into, as a runtime runs it fastest."""
     written, free = graph_form(graph, runtime), [graph.free]
-    two = given[:2] if len(given) > 1 else given.expand(2, -1, -1, -1).contiguous()
+    some = given[torch.arange(graph.views_at_once) % len(given)]
     with traced(), torch.no_grad():
         return _traced(
             lambda: to_onnx(
-                written, [two], names=["image"], free=free, outputs=graph.names, free_outputs=[(0,)] * len(graph.names)
+                written,
+                [some],
+                names=["image"],
+                free=free,
+                outputs=graph.names,
+                free_outputs=[(0,)] * len(graph.names),
+                rows=graph.rows,
             ),
             graph,
         )
@@ -164,15 +162,17 @@ def _traced(convert: Callable[[], bytes], graph: Graph) -> bytes:
 def _described(graph: Graph, exporting: Exporting) -> dict[str, Any]:
     """How the graph was made, for the metadata."""
     colours = asdict(graph.colours()) if exporting.normalise else None
+    many = "b" if 0 in graph.free else "1"
     return {
         "poise": poise.__version__,
         "opset": OPSET,
-        "input": "RGB pixels, 0 to 255 (b, 3, h, w)" if exporting.normalise else "normalised views (b, 3, h, w)",
+        "input": f"{'RGB pixels, 0 to 255' if exporting.normalise else 'normalised views'} ({many}, 3, h, w)",
         "outputs": list(graph.names),
         "raw": len(graph.raw),
         "colours": colours,
         **{name: getattr(exporting, name) for name in ("flip", "decode", "precision")},
-        **({"sigmas": list(graph.model.skeleton.sigmas)} if hasattr(graph.model, "skeleton") else {}),
+        **({"sigmas": list(skeleton.sigmas)} if (skeleton := getattr(graph.model, "skeleton", None)) else {}),
+        **graph.described(),
     }
 
 
@@ -213,54 +213,3 @@ def _session(place: Path, *, bf16: bool) -> tuple[str, Session]:
     engine.check_installed()
     program = engine.read(place)
     return engine.text, engine.start(program, threads=torch.get_num_threads(), device="cpu", bf16=bf16)
-
-
-def _compared(graph: Graph, session: Session, given: Tensor, exporting: Exporting) -> tuple[float | None, float | None]:
-    """Largest and mean distance of keypoints, pixels.
-
-    Raises:
-        InputError: A float32 file differs.
-    """
-    with torch.inference_mode():
-        right = list(graph(given))
-    found = session([given])
-    exact = exporting.precision == "fp32"
-    wrong = difference(found[: len(graph.raw)], right[: len(graph.raw)], bf16=False) if exact else ""
-    if wrong:
-        raise InputError(f"the file is not written: {wrong}")
-    if not isinstance(graph, PersonGraph | BlazeGraph):
-        return None, None
-    away = _distances(graph, found, right)
-    if not len(away):
-        return None, None
-    most, mean = float(away.max()), float(away.mean())
-    if exact and not most <= MOST_PIXELS:
-        raise InputError(
-            f"the file is not written: a keypoint is {most:.2g} pixels from the model's, more than {MOST_PIXELS}"
-            + ("; --no-decode leaves its decoding out of the file" if exporting.decode else "")
-        )
-    return most, mean
-
-
-def _distances(graph: Graph, found: Sequence[Tensor], right: Sequence[Tensor]) -> Float[Tensor, " n"]:
-    """Distances between keypoints of the file and of the model, of which the model is sure; read by poise and by the file."""
-    with torch.inference_mode():
-        xy, score = _read(graph, right)
-        shaken, _ = _read(graph, [_shaken(one) for one in right[: len(graph.raw)]])
-        theirs = [_read(graph, found)[0], *found[len(graph.raw) : len(graph.raw) + 1]]
-    sure = (score > SURE * score.amax()) & ((shaken - xy).norm(dim=-1) < MOST_PIXELS / 10)
-    return torch.cat([(one - xy).norm(dim=-1)[sure] for one in theirs])
-
-
-def _shaken(output: Tensor) -> Tensor:
-    chance = torch.Generator().manual_seed(0)
-    return output + NOISE * output.abs().amax() * torch.randn(output.shape, generator=chance)
-
-
-def _read(graph: Graph, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    if isinstance(graph, BlazeGraph):
-        numbers, presence, _, heatmaps, _ = outputs[:5]
-        found = graph.read(graph.model.joined(numbers, presence, heatmaps)[:, : graph.model.codec.keypoints])
-    else:
-        found = graph.read(outputs[0])
-    return found[0], found[1]

@@ -28,7 +28,7 @@ from poise.runtimes.choice import TORCH
 from poise.skeletons.nouns import PERSON, Nouns, nouns
 from poise.structures import Key
 from poise.weights.cache import PEOPLE_DETECTOR, located
-from poise.weights.exported_file import ENDINGS
+from poise.weights.exported_network import ENDINGS
 from poise.weights.model_file import load
 from poise.zoo.find import releases
 from poise.zoo.rcnn.torchvision_detectors import CocoDetector, load_detector, names

@@ -24,7 +24,7 @@ from poise.runtimes.engine import Engine, Session
 from poise.runtimes.parts import Flat, difference, leaves, refilled, rows_of, shape_of
 from poise.weights import cache
 from poise.weights.checksum import checksum
-from poise.weights.exported_file import ExportedNetwork
+from poise.weights.exported_network import ExportedNetwork
 from poise.writing import draft_folder
 
 CHECKED_SIZES = 4

@@ -10,7 +10,7 @@ from poise.models.base import ImageModel
 from poise.models.device import Precision, choose_device, choose_precision
 from poise.notes import note
 from poise.runtimes.choice import TORCH, Choice, choose_runtime
-from poise.weights.exported_file import ExportedNetwork
+from poise.weights.exported_network import ExportedNetwork
 
 Pixels = Literal["kept", "dropped", "reduced"]
 """What becomes of an image once its views are made."""

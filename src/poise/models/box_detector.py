@@ -17,7 +17,6 @@ from poise.models.rcnn_config import RCNNConfig
 from poise.models.rcnn_masks import with_masks
 from poise.models.values import Detections
 from poise.models.views.scene import answered_alike
-from poise.nn.rcnn import RCNN
 from poise.scenes import Canvas, SceneBatch
 
 
@@ -25,7 +24,7 @@ class BoxDetector(DetectorTraining):
     """Network, preprocessing, how the answers are made boxes of people, and how boxes and masks are learnt.
 
     Args:
-        network: Backbone, region proposals and a box head; a mask head runs where masks are asked for.
+        network: An `RCNN` with a box head; a mask head runs where masks are asked for.
         preprocess: How images are resized and normalised.
         card: Name, architecture, licence, scores.
         config: Thresholds, which class people are, sampling of proposals, loss weights; what it says of keypoints does not
@@ -40,7 +39,7 @@ class BoxDetector(DetectorTraining):
     finds_boxes = True
     default_batch = 2
 
-    def __init__(self, network: RCNN, preprocess: Canvas, card: Card, config: RCNNConfig | None = None) -> None:
+    def __init__(self, network: Any, preprocess: Canvas, card: Card, config: RCNNConfig | None = None) -> None:
         super().__init__()
         if network.box is None:
             raise InputError(f"{card.name!r} has no box head, so it finds no boxes of people; build a detector that has one")

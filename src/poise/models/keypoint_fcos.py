@@ -10,6 +10,7 @@ from torchvision.ops import clip_boxes_to_image, remove_small_boxes
 
 from poise.dims import Size
 from poise.errors import InputError
+from poise.machine import is_traced
 from poise.models.fcos_losses import fcos_losses
 from poise.models.keypoint_rcnn import KeypointRCNN
 from poise.models.postprocess import MIN_BOX_SIDE, FlipPass, suppressed
@@ -102,7 +103,7 @@ class KeypointFCOS(KeypointRCNN):
 def _candidates(cells: Cells, view: int, size: Size, min_score: float) -> Detections:
     """The most confident boxes of a view, clipped to it, before duplicates are removed."""
     score = cells.scores()[view]
-    best = score.topk(min(BEST, len(score))).indices
+    best = score.argsort(descending=True)[:BEST] if is_traced() else score.topk(min(BEST, len(score))).indices
     best = best[score[best] > min_score]
     boxes = clip_boxes_to_image(CODER.decode(cells.sides[view][best], cells.squares[best]), size)
     large = remove_small_boxes(boxes, MIN_BOX_SIDE)

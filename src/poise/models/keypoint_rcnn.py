@@ -12,7 +12,7 @@ from poise.codecs.registry import codec_from_plain
 from poise.codecs.roi import RoICodec, within
 from poise.dims import Size
 from poise.errors import InputError
-from poise.geometry import Warp, apply, box_area, invert
+from poise.geometry import apply, box_area
 from poise.metrics import coco, coco_format
 from poise.metrics.oks import oks_nms, pose_oks
 from poise.metrics.single_keypoints import evaluate_keypoints
@@ -24,12 +24,13 @@ from poise.models.postprocess import Boxes, Detections, FlipPass, suppressed
 from poise.models.rcnn_boxes import config_from_plain, filled_sizes
 from poise.models.rcnn_config import RCNNConfig
 from poise.models.rcnn_masks import with_masks
+from poise.models.rcnn_people import detections_of, people_to_image, poses_in_boxes
 from poise.models.values import Decoder, ImageViews, LabelledImage, RoundTrip
 from poise.models.views.scene import answered_alike
 from poise.scenes import Canvas, People, SceneBatch
 from poise.skeletons import Skeleton, convert
 from poise.structures import Key, Points, Poses
-from poise.transforms.canvas import Layout, boxes_to_image, boxes_to_view, canvas_layout
+from poise.transforms.canvas import Layout, boxes_to_view, canvas_layout
 
 MAPS = "keypoint.head.reader.final."
 """Beginning of the names of the weights of the last layer of the keypoint head."""
@@ -138,7 +139,7 @@ class KeypointRCNN(DetectorTraining, PoseModel):
         if masks and self.network.mask is not None:
             found = with_masks(self.network, both, found, person=self.config.person)
         each = self._points(both, [own.boxes for own in found], decoders)
-        return [[self._people(own, points) for own, points in zip(found, read, strict=True)] for read in each]
+        return [[self.people(own, points) for own, points in zip(found, read, strict=True)] for read in each]
 
     def check_flip(self) -> None:
         """Refuse the flip test where the skeleton has no mirror pairs.
@@ -157,15 +158,25 @@ class KeypointRCNN(DetectorTraining, PoseModel):
         return [_split(points, many) for points in each]
 
     def _read(self, both: list[FlipPass], boxes: Boxes, decoders: Sequence[Decoder]) -> list[Points]:
-        outputs = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes), shown.sizes).float() for shown in both]
-        flip = self.skeleton.flip.to(outputs[0].device)
-        every = self._pooled_boxes(boxes)
+        output, every = self.keypoint_output(both, boxes), self.pooled_boxes(boxes)
         with torch.autocast(every.device.type, enabled=False):
-            straight, *mirrored = outputs
-            output = (straight + self.codec.unflip(mirrored[0], flip)) / 2 if mirrored else straight
             return [decode(output, every) for decode in decoders]
 
-    def _people(self, found: Detections, points: Points) -> People:
+    def keypoint_output(self, both: list[FlipPass], boxes: Boxes) -> Float[Tensor, "n ..."]:
+        """The output of the keypoint head for the boxes of all views, averaged with that of the mirrored ones.
+
+        Args:
+            both: The plain views, and for the flip test the mirrored ones.
+            boxes: Boxes x0 y0 x1 y1 of each plain view.
+        """
+        outputs = [self.network.keypoint_maps(shown.features, shown.flip_boxes(boxes), shown.sizes).float() for shown in both]
+        flip = self.skeleton.flip.to(outputs[0].device)
+        with torch.autocast(outputs[0].device.type, enabled=False):
+            straight, *mirrored = outputs
+            merged: Tensor = (straight + self.codec.unflip(mirrored[0], flip)) / 2 if mirrored else straight
+            return merged
+
+    def people(self, found: Detections, points: Points) -> People:
         """People of one view, highest pose score first, without duplicates."""
         config = self.config
         probability = config.probability(points.score)
@@ -296,7 +307,7 @@ class KeypointRCNN(DetectorTraining, PoseModel):
             categories = torch.ones(len(people), dtype=torch.int64)
             poses += coco_format.to_coco_results(people.xy, people.score, people.pose_score, image=image, categories=categories)
         numbers = dict(coco.evaluate(truth, poses, self.skeleton).numbers)
-        numbers |= self.box_and_mask_scores(truth, {image: _detections(people) for image, people in found.items()})
+        numbers |= self.box_and_mask_scores(truth, {image: detections_of(people) for image, people in found.items()})
         return {name: numbers[name] for name in self.val_scores}
 
     def keypoint_scores(self, truth: Mapping[str, Any], found: Mapping[int, People]) -> dict[str, float]:
@@ -381,38 +392,6 @@ def check_scores(codec: RoICodec, config: RCNNConfig) -> None:
             f"scores of this {type(codec).__name__} are logits; calibrate them (calibration.middle=..), or take the box score "
             "and raw keypoint scores (rating=box keypoint_score=raw), or give the codec another score (score=probability)"
         )
-
-
-def poses_in_boxes(people: People, warp: Warp, key: Key, *, canvas: Canvas) -> Poses:
-    """People of a view as poses of its image, in the boxes they were found in.
-
-    Args:
-        people: People with boxes, pixels of the view.
-        warp: Affine map of keypoints from image to view (3 3).
-        key: Key of the image.
-        canvas: Canvas of the model, which says the pixel convention of boxes.
-    """
-    xy = apply(invert(warp.double()), people.xy.cpu().double()).float()
-    boxes = boxes_to_image(canvas, warp, people.boxes.cpu().float())
-    pose_score = people.pose_score.cpu().float()
-    confidence = pose_score if people.box_score is None else people.box_score.cpu().float()
-    masks = None if people.masks is None else people.masks.cpu().float()
-    return Poses(xy, people.score.cpu().float(), boxes, confidence, pose_score, key, masks=masks)
-
-
-def people_to_image(people: People, warp: Float[Tensor, "3 3"], canvas: Canvas) -> People:
-    """People of a view in pixels of its image, on the CPU."""
-    parts = (people.xy, people.score, people.pose_score, people.boxes)
-    xy, score, pose_score, boxes = (part.float().cpu() for part in parts)
-    confidence = pose_score if people.box_score is None else people.box_score.float().cpu()
-    positions = apply(invert(warp), xy.to(warp.dtype)).float()
-    masks = None if people.masks is None else people.masks.float().cpu()
-    return People(positions, score, pose_score, boxes_to_image(canvas, warp, boxes), confidence, masks)
-
-
-def _detections(people: People) -> Detections:
-    """The boxes of people, with their masks."""
-    return Detections(people.boxes, people.pose_score if people.box_score is None else people.box_score, people.masks)
 
 
 def _split(parts: Sequence[Points], many: list[int]) -> list[Points]:

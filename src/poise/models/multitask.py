@@ -94,7 +94,8 @@ class MultitaskTopDown(TopDown):
     @property
     def classes(self) -> int:
         """Classes of pixels, the background counted."""
-        return int(self.network.head.parts[-1].out_channels)
+        known = getattr(self.network, "classes", None)  # an exported network has no layers
+        return int(self.network.head.parts[-1].out_channels if known is None else known)
 
     @property
     def loss_parts(self) -> tuple[str, ...]:

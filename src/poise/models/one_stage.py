@@ -13,9 +13,9 @@ from poise.geometry import apply, box_area
 from poise.metrics.oks import pose_oks
 from poise.models.base import BoxFinder
 from poise.models.bottom_up import BottomUp
-from poise.models.keypoint_rcnn import people_to_image, poses_in_boxes
 from poise.models.one_stage_targets import one_stage_losses
 from poise.models.pictures import IMAGES, Picture, people_picture
+from poise.models.rcnn_people import people_to_image, poses_in_boxes
 from poise.models.values import Decoder, Detections, Image, ImageViews, LabelledImage, Part, RoundTrip
 from poise.models.views.scene import answered_alike
 from poise.scenes import People, SceneBatch

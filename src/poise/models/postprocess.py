@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms, clip_boxes_to_image, nms, remove_small_boxes
 
 from poise.dims import Size
+from poise.machine import is_traced
 from poise.metrics.nms import soft_box_nms
 from poise.models.rcnn_config import RCNNConfig
 from poise.models.roi_targets import CODER
@@ -47,6 +48,11 @@ class FlipPass:
 
     def mirrored_images(self) -> Float[Tensor, "b 3 h w"]:
         """The views mirrored, each within its size without padding."""
+        if is_traced():  # a graph is of one view and writes nothing in place
+            [(height, width)] = self.sizes
+            rows = self.images[..., :height, :]
+            turned = torch.cat((rows[..., :width].flip(-1), rows[..., width:]), dim=3)
+            return torch.cat((turned, self.images[..., height:, :]), dim=2)
         mirrored = self.images.clone()
         for view, (height, width) in zip(mirrored, self.sizes, strict=True):
             view[:, :height, :width] = view[:, :height, :width].flip(-1)
@@ -57,8 +63,9 @@ class FlipPass:
         if not self.mirrored:
             return boxes
         signs, order = boxes[0].new_tensor((-1.0, 1.0, -1.0, 1.0)), [2, 1, 0, 3]
-        ends = [float(width - self.edge) for _, width in self.sizes]
-        return [own[:, order] * signs + own.new_tensor((end, 0.0, end, 0.0)) for own, end in zip(boxes, ends, strict=True)]
+        along_x = boxes[0].new_tensor((1.0, 0.0, 1.0, 0.0))
+        ends = [(width - self.edge) * along_x for _, width in self.sizes]
+        return [own[:, order] * signs + end for own, end in zip(boxes, ends, strict=True)]
 
     def flip_view(self, boxes: Float[Tensor, "n 4"], view: int) -> Float[Tensor, "n 4"]:
         """`flip_boxes` for the boxes of one view."""
@@ -70,7 +77,7 @@ class FlipPass:
         """Box deltas predicted in these views, in the coordinates of the plain views."""
         if not self.mirrored:
             return deltas
-        signed: Tensor = deltas.view(len(deltas), deltas.shape[1] // 4, 4) * deltas.new_tensor((-1.0, 1.0, 1.0, 1.0))
+        signed: Tensor = deltas.view(-1, deltas.shape[1] // 4, 4) * deltas.new_tensor((-1.0, 1.0, 1.0, 1.0))
         return signed.view_as(deltas)
 
 
@@ -134,9 +141,9 @@ def detections_from(
         sizes: Size of each view without padding (h, w), to which boxes are clipped.
         config: Thresholds and NMS.
     """
-    many = [len(boxes) for boxes in proposals]
+    many = [boxes.shape[0] for boxes in proposals]  # here and below not `len`, which would be fixed in a graph
     every = torch.cat(proposals)
-    boxes = CODER.decode_single(deltas, every).view(len(every), deltas.shape[1] // 4, 4)
+    boxes = CODER.decode_single(deltas, every).view(every.shape[0], deltas.shape[1] // 4, 4)
     scores = logits.softmax(dim=-1)
     views = zip(torch.split(boxes, many), torch.split(scores, many), sizes, strict=True)
     return [_kept(own, score, size, config) for own, score, size in views]
@@ -147,7 +154,7 @@ def _kept(boxes: Float[Tensor, "n c 4"], scores: Float[Tensor, "n c"], size: Siz
     classes = scores.shape[1]
     flat = clip_boxes_to_image(boxes, size)[:, 1:].reshape(-1, 4)
     score = scores[:, 1:].reshape(-1)
-    label = torch.arange(1, classes, device=score.device).expand(len(scores), -1).reshape(-1)
+    label = torch.arange(1, classes, device=score.device).expand(scores.shape[0], -1).reshape(-1)
     confident = torch.where(score > config.score)[0]
     flat, score, label = flat[confident], score[confident], label[confident]
     large = remove_small_boxes(flat, MIN_BOX_SIDE)

@@ -109,12 +109,12 @@ class RCNNLosses(RCNNBoxes):
     ) -> Float[Tensor, ""]:
         """The codec's loss of the positives with a labelled keypoint inside."""
         people = rois.positives
-        every = self._pooled_boxes(people.boxes)
+        every = self.pooled_boxes(people.boxes)
         useful = people.select(has_labelled_keypoint(scenes.xy[people.person], scenes.visible[people.person], every))
         some = useful.at_most(self.config.learning.posed)
         maps = self.network.keypoint_maps(features, some.boxes, sizes)
         with torch.autocast(maps.device.type, enabled=False):
-            return codec.loss(maps.float(), scenes.xy[some.person], scenes.visible[some.person], self._pooled_boxes(some.boxes))
+            return codec.loss(maps.float(), scenes.xy[some.person], scenes.visible[some.person], self.pooled_boxes(some.boxes))
 
     def _mask_loss(self, features: list[Feature], rois: RoIs, masks: Tensor) -> Float[Tensor, ""]:
         """Binary cross-entropy of the mask cells of positives whose person has a mask, as torchvision computes it."""
@@ -128,7 +128,7 @@ class RCNNLosses(RCNNBoxes):
         )
         return lost
 
-    def _pooled_boxes(self, boxes: Boxes) -> Float[Tensor, "n 4"]:
+    def pooled_boxes(self, boxes: Boxes) -> Float[Tensor, "n 4"]:
         """The boxes of all views as RoI pooling cuts them for the keypoint head."""
         every: Tensor = self.network.keypoint_pooler.pooled_boxes(torch.cat(boxes)).float()
         return every

@@ -9,6 +9,7 @@ from torchvision.ops import roi_align
 
 from poise.dims import Size
 from poise.geometry import exclude_last_pixel
+from poise.machine import is_traced
 from poise.nn.base import Feature
 
 CANONICAL = 224
@@ -73,11 +74,20 @@ class RoIPooler(nn.Module):
         if len(self.strides) == 1:
             return self._cut(features[0], rois, self.strides[0])
         level = self.assign_levels(all_boxes, self._areas(features, boxes, sizes) if self.rule == "share" else None)
+        if is_traced():
+            return self._by_level(features, rois, level)
         pooled = features[0].new_zeros(len(rois), features[0].shape[1], *self.cells)
         for index, stride in enumerate(self.strides):
             of_level = torch.where(level == index)[0]
             pooled[of_level] = self._cut(features[index], rois[of_level], stride).to(pooled.dtype)
         return pooled
+
+    def _by_level(self, features: list[Feature], rois: Float[Tensor, "n 5"], level: Int64[Tensor, " n"]) -> Tensor:
+        """The pooled features without an assignment in place, which a graph has only for a fixed number of boxes."""
+        order = [torch.where(level == index)[0] for index in range(len(self.strides))]
+        pairs = zip(features, order, self.strides, strict=False)
+        parts = [self._cut(feature, rois[own], stride) for feature, own, stride in pairs]
+        return torch.cat(parts)[torch.cat(order).argsort()]
 
     def pooled_boxes(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
         """The part of each box that is pooled; the cells of heads divide it, so keypoints are encoded and decoded in it."""

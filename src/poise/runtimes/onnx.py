@@ -104,6 +104,7 @@ def to_onnx(
     free: Sequence[Sequence[int]],
     outputs: Sequence[str] = (),
     free_outputs: Sequence[Sequence[int]] = (),
+    rows: str = BATCH,
 ) -> bytes:
     """A module as the content of an ONNX file.
 
@@ -114,9 +115,11 @@ def to_onnx(
         free: Axes of each input that may have any length; the first is the batch.
         outputs: Names of its outputs.
         free_outputs: Axes of each output that may have any length, where they are to be named.
+        rows: What the first axis of an output counts.
     """
     axes = [*zip(names, free, strict=True), *zip(outputs, free_outputs, strict=bool(free_outputs))]
-    named = {name: {axis: BATCH if axis == 0 else f"{name}_{axis}" for axis in own} for name, own in axes if own}
+    first = dict.fromkeys(names, BATCH) | dict.fromkeys(outputs, rows)
+    named = {name: {axis: f"{name}_{axis}" if axis else first[name] for axis in own} for name, own in axes if own}
     file = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: what depends on a size is checked afterwards

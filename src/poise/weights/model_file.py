@@ -33,6 +33,8 @@ from poise.weights import exported_file
 from poise.weights.cache import NO_MODEL, located, model_place
 from poise.weights.checkpoint import check_finite, compare
 from poise.weights.checksum import checksum
+from poise.weights.exported_detector import exported_kind
+from poise.weights.exported_network import ENDINGS
 from poise.weights.kernels import Kernels, packed, unpacked
 from poise.weights.model_values import check_values
 from poise.weights.zoo_names import zoo_names
@@ -139,7 +141,7 @@ def load(path: str | os.PathLike[str], *, plugins: Sequence[str] = ()) -> Model:
 
 
 def _loaded(source: Path) -> Model:
-    if source.suffix.lower() in exported_file.ENDINGS and source.is_file():
+    if source.suffix.lower() in ENDINGS and source.is_file():
         return _load_exported(source)
     weights, text = _read(source)
     try:
@@ -159,8 +161,9 @@ def _load_exported(source: Path) -> Model:
     values, export = exported_file.read_exported(source)
     try:
         plain = _tuples(values)
-        network = exported_file.network_of(source, _kind(str(plain.get("kind", TOP_DOWN))), _tuples(export))
-        model: Model = exported_file.prepared(_model(plain, network), export)
+        kind = _kind(str(plain.get("kind", TOP_DOWN)))
+        network = exported_file.network_of(source, kind, _tuples(export))
+        model: Model = exported_file.prepared(_model(exported_kind(kind), plain, network), export)
         return model.eval()
     except PoiseError:
         raise
@@ -225,12 +228,12 @@ def _assemble(values: Mapping[str, Any], weights: dict[str, Tensor]) -> Model:
     if values["format"] > FORMAT:
         raise CheckpointError(f"it has format {values['format']} and this poise reads up to {FORMAT}; update poise")
     plain = _tuples(values)
-    return _model(plain, _network(Architecture(**plain["card"]["architecture"]), weights)).eval()
-
-
-def _model(plain: Mapping[str, Any], network: nn.Module) -> Model:
-    """The model of a network."""
     kind = _kind(str(plain.get("kind", TOP_DOWN)))
+    return _model(kind, plain, _network(Architecture(**plain["card"]["architecture"]), weights)).eval()
+
+
+def _model(kind: type[Model], plain: Mapping[str, Any], network: nn.Module) -> Model:
+    """The model of a network."""
     card = dict(plain["card"])
     made = Architecture(**card.pop("architecture"))
     preprocess = _preprocess(plain["preprocess"], kind.preprocess_type)
@@ -312,7 +315,7 @@ def _check_same(model: Model, values: Mapping[str, Any]) -> None:
     if difference:
         raise InputError(f"its builder {made.builder!r} makes another network from {made.arguments}: {difference}")
     try:
-        again = describe(_model(_tuples(plain), network))
+        again = describe(_model(_kind(str(plain.get("kind", TOP_DOWN))), _tuples(plain), network))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"{kind}.from_plain cannot read what its to_plain wrote ({error})") from error
     was, now = ({name: json.dumps(value) for name, value in each.items()} for each in (values, again))  # nan is not nan
