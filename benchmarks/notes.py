@@ -37,6 +37,9 @@ PLAIN, FLIP = {"flip": ""}, {"flip": "", "no flip": "--no-flip"}
 STEPS = 80
 """Of a line; a stage of LPN has as many."""
 
+FEW, SERIES = 400, 10
+"""Images of a series of epochs, and its epochs; tf-cpn's schedule halves the rate every second one."""
+
 TORCH = ("--runtime", "torch", "--workers", "0")
 """Words of `poise evaluate`: few people are not worth compiling a network for."""
 
@@ -52,7 +55,8 @@ class Line:
         words: Words of `poise train`, but for data, steps and folder.
         steps: Steps of training; the same for all lines of a comparison.
         tests: By name, the words of `poise evaluate` that read its model.
-        data: `athletes` or `drawings`.
+        data: `athletes`, `few` (so many of them that an epoch is short) or `drawings`.
+        epochs: Epochs, in place of steps; every second one is kept and read.
     """
 
     says: str
@@ -60,6 +64,7 @@ class Line:
     steps: int
     tests: Mapping[str, str] = field(default_factory=lambda: PLAIN)
     data: str = "athletes"
+    epochs: int | None = None
 
 
 def _lpn(attention: str, depth: int = 50) -> Line:
@@ -72,6 +77,11 @@ def _scenes(loss: str, **tests: str) -> Line:
     return Line(
         f"OffsetGuided, `cost.heat={loss}`", words, 2 * STEPS, {"upsampled": "--reading upsampled", **tests}, "drawings"
     )
+
+
+def _series(says: str, more: str = "") -> Line:
+    words = f"cpn {COMMON} --rate 1e-3 --milestones {' '.join(map(str, range(2, SERIES, 2)))}{more}"
+    return Line(f"{says}, epochs", words, SERIES * 4 * FEW // 16, PLAIN, "few", SERIES)
 
 
 LINES: Mapping[str, Line] = {
@@ -89,6 +99,8 @@ LINES: Mapping[str, Line] = {
     "hourglass": Line("hourglass of 4 stacks", f"hourglass --stacks 4 --batch 16 --rate 1e-3 {SIZE}", STEPS, FLIP),
     "cpn": Line("CPN, ResNet-50, height 255", f"cpn {COMMON} --rate 1e-3", STEPS, FLIP),
     "cpn_height1": Line("the same, `--height 1 --weight 1`", f"cpn {COMMON} --rate 1e-3 --height 1 --weight 1", STEPS, FLIP),
+    "cpn_series": _series("CPN, height 255"),
+    "cpn_series_height1": _series("CPN, `--height 1 --weight 1`", " --height 1 --weight 1"),
     "og_focal": _scenes("focal", cells="--reading cell"),
     "og_l2": _scenes("l2", cells="--reading cell", fit="--reading fit1", fit_sigma="--reading fit1-sigma"),
 }
@@ -101,11 +113,12 @@ def run(*words: str) -> None:
         raise SystemExit(code)
 
 
-def athletes(folder: Path, *, tested: int) -> None:
+def athletes(folder: Path, *, learnt: int | None, tested: int) -> None:
     """Write both sources as COCO 2017 unpacks, with COCO's keypoints, unless that is done.
 
     Args:
         folder: Folder of the data.
+        learnt: Most images of `train2017`, evenly out of all; None for all.
         tested: Most images of `val2017`.
     """
     data = Path(os.environ["POISE_DATA"])
@@ -119,9 +132,10 @@ def athletes(folder: Path, *, tested: int) -> None:
         names = document["categories"][0]["keypoints"]
         places = [names.index(name) if name in names else None for name in COCO17.keypoints]
         numbers = {}
+        kept = {image["id"] for image in _some([i for i in document["images"] if i["id"] % 10 != 9], learnt)}
         for image in document["images"]:
             part = "val2017" if image["id"] % 10 == 9 else "train2017"
-            if part == "val2017" and len(parts[part]["images"]) >= tested:
+            if (image["id"] not in kept) if part == "train2017" else (len(parts[part]["images"]) >= tested):
                 continue
             numbers[image["id"]] = (part, len(parts[part]["images"]) + 1)
             parts[part]["images"].append(dict(image) | {"id": numbers[image["id"]][1]})
@@ -141,6 +155,10 @@ def athletes(folder: Path, *, tested: int) -> None:
         write_document(document, folder / "annotations" / f"person_keypoints_{part}.json")
 
 
+def _some(images: list[Any], count: int | None) -> list[Any]:
+    return images if count is None else images[:: max(1, -(-len(images) * len(SOURCES) // count))]
+
+
 def drawings(folder: Path) -> None:
     """Draw one or two people an image, to learn from and to test on, unless that is done."""
     for part, count, seed in (("train", 800, 1), ("val", 150, 2)):
@@ -156,7 +174,7 @@ def files(data: Path, line: Line) -> tuple[list[str], list[str]]:
         learnt = ["--annotations", str(train / "annotations.json"), "--images", str(train / "images")]
         learnt += ["--val-annotations", str(val / "annotations.json"), "--val-images", str(val / "images")]
         return learnt, ["--annotations", str(val / "annotations.json"), "--images", str(val / "images")]
-    folder = data / "athletes"
+    folder = data / line.data
     labels = folder / "annotations" / "person_keypoints_val2017.json"
     return ["--data", str(folder)], ["--annotations", str(labels), "--images", str(folder / "val2017")]
 
@@ -175,11 +193,20 @@ def make(name: str, out: Path, *, share: float) -> None:
     learnt, tested = files(out / "data", line)
     steps = max(round(line.steps * share), 1)
     begun = time.process_time()
-    words = [*shlex.split(line.words), *learnt, "--steps", str(steps), "--workers", "0", "--logger", "csv"]
+    length = ["--steps", str(steps)]
+    if line.epochs is not None:
+        steps, length = line.steps, ["--epochs", str(line.epochs), "--snapshots", "2"]
+    words = [*shlex.split(line.words), *learnt, *length, "--workers", "0", "--logger", "csv"]
     run("train", *words, "--out", str(folder))
-    spent, scores = time.process_time() - begun, {}
+    spent = time.process_time() - begun
+    scores: dict[str, Any] = {}
     for test, more in line.tests.items():
         found = folder / f"{test}.json"
+        if line.epochs is not None:
+            run("evaluate", str(folder), "--snapshots", *tested, *shlex.split(more), *TORCH, "--out", str(found))
+            rows = json.loads(found.read_text())["snapshots"]
+            scores |= {f"epoch {row['epoch']}": row["scores"] for row in rows}
+            continue
         run("evaluate", str(folder / "model.safetensors"), *tested, *shlex.split(more), *TORCH, "--out", str(found))
         scores[test] = json.loads(found.with_suffix(".scores.json").read_text())["scores"]
     (folder / "row.json").write_text(json.dumps({"steps": steps, "seconds": spent, "scores": scores}, indent=1) + "\n")
@@ -210,7 +237,8 @@ def main(*, out: Path, only: tuple[str, ...] = tuple(LINES), share: float = 1.0,
         tested: Most photographs to test on.
     """
     torch.set_num_threads(1)
-    athletes(out / "data" / "athletes", tested=tested)
+    athletes(out / "data" / "athletes", learnt=None, tested=tested)
+    athletes(out / "data" / "few", learnt=FEW, tested=tested)
     drawings(out / "data" / "drawings")
     for name in only:
         make(name, out, share=share)

@@ -4,6 +4,9 @@ from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.recipes.base import Optimizer, Recipe, Schedule
 from poise.transforms.jitter import Augmentation
+from poise.weights.cache import PEOPLE, PEOPLE_NETWORK, shipped
+from poise.weights.model_file import load
+from poise.weights.transfer import transfer
 from poise.zoo.plain import plain
 
 DRAWN = (160, 160)
@@ -21,6 +24,7 @@ def drawn_animals(
     seed: int = 0,
     size: tuple[int, int] = (128, 128),
     width: str = "t",
+    pretrained: bool = True,
 ) -> Recipe:
     """Train a small network on drawn animals; `poise adapt` goes on from it with frames of real ones.
 
@@ -28,7 +32,8 @@ def drawn_animals(
         poise train drawn_animals --out runs/animals
         poise train drawn_animals --kind horse --look textured --out runs/horses
 
-    About ten minutes on one CPU core.
+    About ten minutes on one CPU core. The backbone starts from `poise_people`, which knows photographs: on frames of real
+    animals that is worth more than any number of drawings (docs/results.md, adaptation to animals).
 
     Args:
         kind: Animals of any species, or one such as horse, dog, cow, tiger or camel.
@@ -40,14 +45,20 @@ def drawn_animals(
         seed: Seed of the drawings.
         size: Height and width of the views.
         width: Width of the network: t or s.
+        pretrained: Start the backbone of width t from `poise_people`, which comes with poise and learnt from photographs of
+            people; otherwise from random weights.
     """
     train, val = (
         CachedDataset(FigureDataset(count, size=DRAWN, kind=kind, look=look, keypoints=keypoints, seed=seed + n))
         for n, count in enumerate((images, checked))
     )
+    model = plain(width, skeleton=train.skeleton, size=size, name=f"poise_{width}_drawn_animals")
+    people = shipped(PEOPLE) if pretrained and f"poise_{width}" == PEOPLE_NETWORK else None
+    if people is not None:
+        transfer(load(people), model)
     return Recipe(
         name="drawn_animals",
-        model=plain(width, skeleton=train.skeleton, size=size, name=f"poise_{width}_drawn_animals"),
+        model=model,
         train=train,
         val=val,
         epochs=epochs,
