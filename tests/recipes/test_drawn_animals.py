@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from poise.errors import InputError
+from poise.recipes.adapt import source_only
+from poise.recipes.adapting import AdaptOptions
 from poise.recipes.drawn_animals import drawn_animals
 from poise.weights.cache import PEOPLE, shipped
 from poise.weights.model_file import load
@@ -11,12 +14,29 @@ PEOPLE_FILE = shipped(PEOPLE)
 
 
 @pytest.mark.skipif(PEOPLE_FILE is None, reason="poise was installed without its own models")
-@pytest.mark.parametrize(("width", "pretrained", "same"), [("t", True, True), ("t", False, False), ("s", True, False)])
-def test_the_backbone_of_width_t_starts_from_people_unless_that_is_declined(width, pretrained, same):
+@pytest.mark.parametrize(("width", "from_scratch", "same"), [("t", False, True), ("t", True, False), ("s", False, False)])
+def test_the_backbone_of_width_t_starts_from_people_unless_that_is_declined(width, from_scratch, same):
+    check_backbone(drawn_animals(images=1, checked=1, width=width, from_scratch=from_scratch).model, same=same)
+
+
+def check_backbone(model, *, same):
     assert PEOPLE_FILE is not None
-    people = load(PEOPLE_FILE).network.state_dict()
-    own = drawn_animals(images=1, checked=1, width=width, pretrained=pretrained).model.network.state_dict()
+    people, own = load(PEOPLE_FILE).network.state_dict(), model.network.state_dict()
     trunk = [name for name in own if name.startswith("backbone.") and own[name].ndim == 4]
     assert trunk
     found = {own[name].shape == people[name].shape and torch.equal(own[name], people[name]) for name in trunk if name in people}
     assert found == {same}
+
+
+@pytest.mark.skipif(PEOPLE_FILE is None, reason="poise was installed without its own models")
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_so_does_the_new_model_of_an_adaptation(from_scratch, drawn):
+    file = drawn / "annotations.json"
+    options = AdaptOptions(source=file, target=file, size=(64, 64), from_scratch=from_scratch)
+    check_backbone(source_only(options).model, same=not from_scratch)
+
+
+def test_a_model_to_start_from_is_not_random(drawn):
+    file = drawn / "annotations.json"
+    with pytest.raises(InputError, match="--from-scratch begins with random weights, and --start with those of a model"):
+        source_only(AdaptOptions(source=file, target=file, start=file, from_scratch=True))

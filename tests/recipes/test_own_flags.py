@@ -31,6 +31,7 @@ from poise.notes import forget_notes
 from poise.recipes.base import Recipe
 from poise.recipes.find import recipes
 from poise.recipes.finetune import FinetuneOptions
+from poise.recipes.start import start_from_people
 from poise.weights.model_file import save
 from poise.zoo.plain import plain
 
@@ -254,6 +255,8 @@ def networks(monkeypatch):
                 monkeypatch.setattr(module, name, made.of(one))
             if one is CachedDataset:
                 monkeypatch.setattr(module, name, lambda dataset, **_: dataset)
+            if one is start_from_people:
+                monkeypatch.setattr(module, name, lambda model, network: made.asked.append(f"people: {network}"))
     return made
 
 

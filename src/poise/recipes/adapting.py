@@ -44,6 +44,8 @@ class AdaptOptions(ModelOptions):
         val_share: Share of a source file's images that is held out to validate on.
         split_seed: Seed of that split.
         model: Name of a new model, where there is no --start.
+        from_scratch: Begin a new `poise_t` with random weights, and not with the backbone of `poise_people`, which comes with
+            poise and learnt from photographs.
         start: Model file that learnt from the source; its network, codec and keypoints are used.
         map: Keypoints of the model of --start that stand for those of the source, where names do not tell:
             left_wrist:left_front_paw and so on, and `analogies` for those of a person that are like an animal's. The model then
@@ -75,6 +77,7 @@ class AdaptOptions(ModelOptions):
     val_share: float = 0.1
     split_seed: int = 0
     model: str = "poise_t"
+    from_scratch: bool = False
     start: Path | None = None
     map: list[str] | None = None
     size: tuple[int, int] | None = None
@@ -150,7 +153,15 @@ class AdaptOptions(ModelOptions):
             split_seed=self.split_seed,
         )
         mapping = self.start_map(source.train.skeleton)
-        model = open_model(self.start, self.model, size=self.size, codec=self.codec, source=source, mapping=mapping)
+        model = open_model(
+            self.start,
+            self.model,
+            size=self.size,
+            codec=self.codec,
+            source=source,
+            mapping=mapping,
+            from_scratch=self.from_scratch,
+        )
         learnt = source.with_skeleton(model.skeleton)
         target = open_target(
             self.target,

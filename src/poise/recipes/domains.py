@@ -17,7 +17,7 @@ from poise.errors import InputError, ReadError, missing
 from poise.models.base import PoseModel
 from poise.models.require import require_top_down
 from poise.reading import read_json
-from poise.recipes.start import start_model
+from poise.recipes.start import start_from_people, start_model
 from poise.skeletons import Skeleton
 from poise.skeletons.mapping import KeypointMap
 from poise.weights.model_file import load
@@ -187,6 +187,7 @@ def open_model(
     codec: str | None,
     source: Source,
     mapping: KeypointMap | None = None,
+    from_scratch: bool = False,
 ) -> PoseModel:
     """The model that adapts: that of a file, or a new one for the source's keypoints.
 
@@ -198,6 +199,7 @@ def open_model(
         source: Labelled data.
         mapping: Which keypoint of the model file stands for which of the source, whose keypoints the model then has; without it
             it keeps its own.
+        from_scratch: A new `poise_t` starts from random weights, and not with the backbone of `poise_people`.
 
     Raises:
         InputError: It is no top-down model, or a size or codec is given for a model file.
@@ -205,9 +207,14 @@ def open_model(
         SkeletonMismatch: The map names a keypoint that there is not.
     """
     if start is None:
-        return require_top_down(start_model(model, size=size, skeleton=source.train.skeleton, codec=codec))
+        made = require_top_down(start_model(model, size=size, skeleton=source.train.skeleton, codec=codec))
+        if not from_scratch:
+            start_from_people(made, model)
+        return made
     given = [flag for flag, value in (("--size", size), ("--codec", codec)) if value is not None]
     if given:
         raise InputError(f"the model of --start has its own views and codec; leave {' and '.join(given)} out")
+    if from_scratch:
+        raise InputError("--from-scratch begins with random weights, and --start with those of a model; leave one of them out")
     found = require_top_down(load(start))
     return found if mapping is None else with_keypoints(found, source.train.skeleton, mapping=mapping)[0]

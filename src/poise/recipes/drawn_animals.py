@@ -3,10 +3,8 @@
 from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset
 from poise.recipes.base import Optimizer, Recipe, Schedule
+from poise.recipes.start import start_from_people
 from poise.transforms.jitter import Augmentation
-from poise.weights.cache import PEOPLE, PEOPLE_NETWORK, shipped
-from poise.weights.model_file import load
-from poise.weights.transfer import transfer
 from poise.zoo.plain import plain
 
 DRAWN = (160, 160)
@@ -24,7 +22,7 @@ def drawn_animals(
     seed: int = 0,
     size: tuple[int, int] = (128, 128),
     width: str = "t",
-    pretrained: bool = True,
+    from_scratch: bool = False,
 ) -> Recipe:
     """Train a small network on drawn animals; `poise adapt` goes on from it with frames of real ones.
 
@@ -45,17 +43,16 @@ def drawn_animals(
         seed: Seed of the drawings.
         size: Height and width of the views.
         width: Width of the network: t or s.
-        pretrained: Start the backbone of width t from `poise_people`, which comes with poise and learnt from photographs of
-            people; otherwise from random weights.
+        from_scratch: Start from random weights, and not, in width t, with the backbone of `poise_people`, which comes with
+            poise.
     """
     train, val = (
         CachedDataset(FigureDataset(count, size=DRAWN, kind=kind, look=look, keypoints=keypoints, seed=seed + n))
         for n, count in enumerate((images, checked))
     )
     model = plain(width, skeleton=train.skeleton, size=size, name=f"poise_{width}_drawn_animals")
-    people = shipped(PEOPLE) if pretrained and f"poise_{width}" == PEOPLE_NETWORK else None
-    if people is not None:
-        transfer(load(people), model)
+    if not from_scratch:
+        start_from_people(model, f"poise_{width}")
     return Recipe(
         name="drawn_animals",
         model=model,

@@ -8,6 +8,9 @@ from poise.models.base import Model
 from poise.nn.heads.roi import MAP_CELLS
 from poise.recipes.scenes import small_model
 from poise.skeletons import COCO17, Skeleton
+from poise.weights.cache import PEOPLE, PEOPLE_NETWORK, shipped
+from poise.weights.model_file import load
+from poise.weights.transfer import transfer
 from poise.zoo.find import build
 from poise.zoo.imagenet import refuse_pretrained
 from poise.zoo.offset_guided import WIDTHS as SCENE_WIDTHS
@@ -66,3 +69,17 @@ def start_model(
             f"{name} is bottom-up and takes the codec {OffsetGuided.__name__} only, not {codec!r}; leave --codec out"
         )
     return small_model(width, side=max(size or (320, 320)), skeleton=keypoints)
+
+
+def start_from_people(model: Model, network: str) -> None:
+    """Give a new model the backbone of `poise_people`, which learnt from photographs, in place.
+
+    Nothing is done where the network is another one, or poise was installed without its own models.
+
+    Args:
+        model: The new model.
+        network: Short name of its network, such as `poise_t`.
+    """
+    file = shipped(PEOPLE) if network == PEOPLE_NETWORK else None
+    if file is not None:
+        transfer(load(file), model)
