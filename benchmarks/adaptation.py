@@ -4,11 +4,12 @@
     python benchmarks/adaptation.py --out runs/adaptation --rows cc_ssl ws_cda --seeds 0 1 2
     python benchmarks/adaptation.py --out runs/adaptation --tables-only
 
-Horses with the 18 published keypoints. Source: random coats before a gradient, from the side, by a good camera. Target: natural
-coats in landscapes and rooms, from all sides, with things in front, blur and noise. One small network (`poise_t`, views of
-64x64). Every row takes `--steps` steps from nothing (the source alone, the common start) and as many from there on; rows "from
-nothing" take all of them in one run. The best epoch is chosen without labels of the target (`agreement`). Scores are those of
-unseen target images: pck@0.05 of labelled boxes, no flip test, and PCK@0.05 on maps as CC-SSL's release prints it.
+Horses with the 18 published keypoints. Source: random coats before a gradient, from the side, by a good camera. Target:
+natural coats in landscapes and rooms, from all sides, with things in front, blur and noise. One small network (`poise_t`,
+views of 64x64), whose backbone begins as that of `poise_people`, which learnt from photographs of people. Every row takes
+`--steps` steps of the source alone (the common start) and as many from there on; others take all of them in one run. The best
+epoch is chosen without labels of the target (`agreement`). Scores are those of unseen target images: pck@0.05 of labelled
+boxes, no flip test, and PCK@0.05 on maps as CC-SSL's release prints it.
 
 A run that was interrupted goes on where it stood, and a row that is done is not done again: OUT/SEED/ROW/scores.json. The
 tables are OUT/adaptation.md and OUT/adaptation.json: scores, their spread over the seeds, the share of the gap between the
@@ -61,7 +62,7 @@ class Setting:
         out: Folder of all runs.
         rows: Rows to make; by default all but those that weigh WS-CDA otherwise.
         seeds: Seeds of the runs; the data stay the same.
-        steps: Steps from nothing, and steps from there on.
+        steps: Steps of the source alone, and steps from there on.
         batch: Views of source, and of target, in a step.
         images: Images of the source, and of the target, to learn from.
         tested: Images of the target to score on.
@@ -71,6 +72,7 @@ class Setting:
         source_look: Look of the source: `bare` (above) or one of poise's.
         target_look: Look of the target.
         precision: fp32 or bf16, of trainings and scores.
+        from_scratch: Begin with random weights, and not with the backbone of `poise_people`.
         tables_only: Only write the tables of what is done.
     """
 
@@ -87,6 +89,7 @@ class Setting:
     source_look: str = "bare"
     target_look: str = "wild"
     precision: Precision = "fp32"
+    from_scratch: bool = False
     tables_only: bool = False
 
     @property
@@ -105,6 +108,7 @@ class Setting:
             "epoch_views": self.batch * (self.steps // EPOCHS),
             "rate": self.rate,
             "check_people": 100,
+            "from_scratch": self.from_scratch,
         }
 
 
@@ -130,7 +134,7 @@ def _cc_ssl(**options: Any) -> Recipe:
 
 
 def _scratch(**options: Any) -> Recipe:
-    return adapt.cc_ssl(CcSslOptions(every=4, source_epochs=0, **options))
+    return adapt.cc_ssl(CcSslOptions(every=4, source_epochs=0, **(options | {"from_scratch": True})))
 
 
 def _late(**options: Any) -> Recipe:
@@ -162,13 +166,13 @@ ROWS: Mapping[str, Row] = {
     "ws_cda_pplo": Row(
         "WS-CDA, then PPLO", lambda **o: adapt.pplo(PploOptions(**{"every": 1, **o})), start="ws_cda_half", length=0.5
     ),
-    "cc_ssl_scratch": Row("CC-SSL from nothing, labels from the first epoch", _scratch, start=None, length=2.0),
-    "cc_ssl_late": Row("CC-SSL from nothing, labels from the middle", _late, start=None, length=2.0),
+    "cc_ssl_scratch": Row("CC-SSL from random weights, labels from the first epoch", _scratch, start=None, length=2.0),
+    "cc_ssl_late": Row("CC-SSL in one run, labels from the middle", _late, start=None, length=2.0),
     "cc_ssl_no_equivariance": Row("CC-SSL, one view a label", lambda **o: _cc_ssl(equivariance=False, **o)),
     "cc_ssl_no_invariance": Row("CC-SSL, no strong changes of colour", lambda **o: _cc_ssl(invariance=False, **o)),
     "cc_ssl_neither": Row("CC-SSL, neither", lambda **o: _cc_ssl(equivariance=False, invariance=False, **o)),
     "ws_cda_people": Row("WS-CDA with drawn people", lambda **o: _ws_cda(True, **o)),
-    "target_labels": Row("the target's labels alone, from nothing", _target_labels, start=None, length=2.0),
+    "target_labels": Row("the target's labels alone, in one run", _target_labels, start=None, length=2.0),
     "cc_ssl_r": Row("CC-SSL-R: CC-SSL, then the target's labels", _target_labels, start="cc_ssl"),
     "pplo": Row("PPLO from the source's model", lambda **o: adapt.pplo(PploOptions(**{"every": 1, **o}))),
     "ws_cda_beta50": Row("WS-CDA, beta 50", _weighed(False, beta=50.0)),
@@ -219,7 +223,7 @@ def train(setting: Setting, seed: int, name: str) -> None:
     if row.start is None:
         options |= {"epochs": round(EPOCHS * row.length)}
     else:
-        del options["size"]
+        del options["size"], options["from_scratch"]
         start = folder_of(setting, seed, row.start) / "model.safetensors"
         options |= {"start": start, "epochs": round(EPOCHS * row.length)}
     torch.manual_seed(seed)
