@@ -8,7 +8,7 @@ Horses with the 18 published keypoints. Source: random coats before a gradient, 
 natural coats in landscapes and rooms, from all sides, with things in front, blur and noise. One small network (`poise_t`,
 views of 64x64), whose backbone begins as that of `poise_people`, which learnt from photographs of people. Every row takes
 `--steps` steps of the source alone (the common start) and as many from there on; others take all of them in one run. The best
-epoch is chosen without labels of the target (`agreement`). Scores are those of unseen target images: pck@0.05 of labelled
+epoch is chosen without labels of the target (`confidence`). Scores are those of unseen target images: pck@0.05 of labelled
 boxes, no flip test, and PCK@0.05 on maps as CC-SSL's release prints it.
 
 A run that was interrupted goes on where it stood, and a row that is done is not done again: OUT/SEED/ROW/scores.json. The
@@ -27,6 +27,7 @@ from typing import Any
 import torch
 import tyro
 
+from poise.adaptation.criteria import CRITERIA
 from poise.data.figures import FigureDataset, write_coco
 from poise.data.figures.look import LOOKS, Look
 from poise.evaluation.eval_set import EvalSet
@@ -48,7 +49,7 @@ from poise.weights.model_file import load
 BARE = replace(LOOKS["plain"], coats="random")
 """The look of the source: that of "plain", with coats of random textures as synthetic animals have."""
 
-ORACLE, CRITERION = "val/target_pck@0.1", "val/agreement"
+ORACLE, CRITERION = "val/target_pck@0.1", f"val/{AdaptOptions.best}"
 LOWER, UPPER = "source_only", "supervised"
 EPOCHS = 12
 """Epochs of a run of `--steps` steps."""
@@ -266,7 +267,9 @@ def score(setting: Setting, folder: Path) -> dict[str, Any]:
         "chosen epoch": chosen["epoch"],
         "oracle of it": chosen[ORACLE],
         "best oracle": max(one[ORACLE] for one in looked),
-        "ranks": rank_correlation([one[CRITERION] for one in looked], [one[ORACLE] for one in looked]),
+        "ranks": {
+            name: rank_correlation([one[f"val/{name}"] for one in looked], [one[ORACLE] for one in looked]) for name in CRITERIA
+        },
         "rounds": [{name: one.get(name) for name in ("epoch", "share", "precision")} for one in rounds],
         "losses": {name: value for name, value in rows[-1].items() if name.startswith("train/")},
     }
@@ -363,8 +366,16 @@ def rounds_table(found: dict[str, Done]) -> str:
 
 
 def criterion_table(found: dict[str, Done]) -> str:
-    head = ["row", "rank correlation", "target pck@0.1 of the chosen epoch", "of the best epoch"]
-    rows = [[n, one.cell("ranks", digits=2), one.cell("oracle of it"), one.cell("best oracle")] for n, one in found.items()]
+    head = ["row", *(f"rank correlation of {name}" for name in CRITERIA), "target pck@0.1 of the chosen epoch", "of the best"]
+    rows = [
+        [
+            name,
+            *(f"{mean(each['ranks'][criterion] for each in one.scores.values()):.2f}" for criterion in CRITERIA),
+            one.cell("oracle of it"),
+            one.cell("best oracle"),
+        ]
+        for name, one in found.items()
+    ]
     return table(head, rows)
 
 

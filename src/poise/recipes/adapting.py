@@ -56,8 +56,8 @@ class AdaptOptions(ModelOptions):
         epoch_views: Views of source and of target in an epoch; by default those of the larger of both.
         rate: Learning rate for batches of 16 of each.
         average: Decay of the moving average of the weights.
-        best: Score that chooses the best model, without labels of the target: `agreement` of predictions under changes of the
-            view, their `confidence`, their `consensus` (both at once), or `pck@0.1` on held-out source data.
+        best: Score that chooses the best model, without labels of the target: the `confidence` of predictions, their
+            `agreement` under changes of the view, their `consensus` (both at once), or `pck@0.1` on held-out source data.
         oracle: Choose the best model by the target's labels instead, as releases did: its score is no honest one.
         check_people: Most target images that are looked at after each epoch.
         scale: Augmentation: relative change of the frame's size.
@@ -86,7 +86,7 @@ class AdaptOptions(ModelOptions):
     epoch_views: int | None = None
     rate: float = 1e-3
     average: float = 0.99
-    best: Literal["agreement", "confidence", "consensus", "pck@0.1"] = "agreement"
+    best: Literal["agreement", "confidence", "consensus", "pck@0.1"] = "confidence"
     oracle: bool = False
     check_people: int = 200
     scale: float = 0.3
