@@ -3,9 +3,12 @@
     python benchmarks/runtimes.py --models hrnet_w32_coco_256x192 poise_s_coco_256x192 --threads 2
 
 Weights are random, since the time does not depend on them. The answers are compared with PyTorch's before anything is measured.
-`Predictor` is the whole way from pixels in memory to keypoints, with its default runtime and batch, without the flip test.
+`Predictor` is the whole way from pixels in memory to keypoints, with its default runtime and batch, without the flip test;
+`poise predict` the whole way from JPEG files to rows of JSON, 640x480 with a person each, as the command itself tells it.
 """
 
+import re
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,15 +17,20 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
+from folder import drawn_folder, run
 from torch import Tensor
 
 from poise.inference.predictor import Predictor
-from poise.models.device import choose_precision
+from poise.models.device import autocast, choose_precision
 from poise.models.require import require_top_down
 from poise.runtimes.choice import ENGINES
 from poise.runtimes.engine import Session
 from poise.runtimes.parts import Flat, difference, leaves
+from poise.weights.model_file import save
 from poise.zoo import build
+
+FILES = 240
+"""Images that the command is timed on."""
 
 
 def sessions(network: torch.nn.Module, view: Tensor) -> dict[str, Session]:
@@ -31,12 +39,14 @@ def sessions(network: torch.nn.Module, view: Tensor) -> dict[str, Session]:
     with torch.inference_mode():
         right = leaves(network(view))
 
-    def eager(inputs: object) -> list[Tensor]:
-        with torch.inference_mode():
+    def eager(inputs: object, *, bf16: bool = False) -> list[Tensor]:
+        with torch.inference_mode(), autocast(torch.device("cpu"), "bf16" if bf16 else "fp32"):
             return list(flat(*inputs))  # type: ignore[misc]  # a list of tensors
 
     found: dict[str, Session] = {"PyTorch": eager}
     fast = choose_precision(None, torch.device("cpu")) == "bf16"
+    if fast:
+        found["PyTorch bf16"] = partial(eager, bf16=True)
     for engine in (one for one in ENGINES if one.suffix and one.installed):
         program = engine.convert(flat, [view], [(0,)])
         for bf16 in (False, True) if fast and engine.name == "openvino" else (False,):
@@ -86,10 +96,11 @@ def main(
             view = [torch.rand(batch, 3, high, wide)]
             spent = times({label: partial(run, view) for label, run in found.items()}, turns, share)
             rows.append(f"| {name}, batch {batch} | " + " | ".join(f"{each / batch:.1f}" for each in spent.values()) + " |")
-        rows[-1] += f" {whole(name, turns, share):.1f} |"
-        rows[-2] += " |"
+        rows[-1] += f" {whole(name, turns, share):.1f} | {from_files(name):.1f} |"
+        rows[-2] += " | |"
     labels = " | ".join(found)
-    out.write_text(f"| network | {labels} | Predictor |\n|---|{'---|' * (len(found) + 1)}\n" + "\n".join(rows) + "\n")
+    head = [f"| network | {labels} | Predictor | `poise predict` |", f"|---|{'---|' * (len(found) + 2)}"]
+    out.write_text("\n".join((*head, *rows, "")))
     print(out.read_text())
 
 
@@ -99,6 +110,20 @@ def whole(name: str, turns: int, share: float) -> float:
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     boxes = [[40.0 * i, 20.0, 40.0 * i + 150, 400.0] for i in range(8)]
     return times({"whole": lambda: predictor(image, boxes=boxes)}, turns, share)["whole"] / 8
+
+
+def from_files(name: str) -> float:
+    """Milliseconds an image of `poise predict` with its defaults, without the start of the program; a first run converts."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        file = save(build(name), folder / "model.safetensors")
+        images, boxes = drawn_folder(folder, FILES, 1)
+        words = [str(images), "--model", str(file), "--boxes", str(boxes), "--format", "jsonl", "--no-pictures"]
+        rows = folder / "predictions.jsonl"
+        told = [run([*words, "--out", str(folder / turn)], lines=rows)[2] for turn in ("first", "second")][1]
+    found = re.search(r"images in ([\d.]+) s", told)
+    assert found, told
+    return 1000 * float(found[1]) / FILES
 
 
 if __name__ == "__main__":
