@@ -31,7 +31,7 @@ NAMES = {
     "vitpose_hf_plus_base_256x192": ("coco17", (256, 192), 768, False, (0, 3, 5)),
     "vitpose_hf_plus_small_256x192": ("coco17", (256, 192), 384, False, (0, 5)),
     "vitpose_plus_l": ("coco17", (256, 192), 1024, False, (0,)),
-    "vitpose_plus_b_ap10k": ("ap10k17", (256, 256), 768, False, (3,)),
+    "vitpose_plus_b_ap10k": ("ap10k17", (256, 192), 768, False, (3,)),
     "vitpose_plus_b_apt36k_256x192": ("ap10k17", (256, 192), 768, False, (4,)),
     "vitpose_plus_h_wholebody133": ("wholebody133", (256, 192), 1280, False, (5,)),
     "vitpose_s_simple_mpii_256x256": ("mpii16", (256, 256), 384, True, (0,)),

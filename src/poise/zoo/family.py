@@ -49,14 +49,15 @@ class BuildRequest:
         """The skeleton given, else that of the part `data` (`published_skeleton`)."""
         return self.skeleton or published_skeleton(self.parts["data"])
 
-    def completed(self, *, data: str = "") -> "BuildRequest":
+    def completed(self, *, data: str = "", size: str = "") -> "BuildRequest":
         """The request with what its name leaves out: keypoints, and the size of views that is usual for them.
 
         Args:
             data: Keypoints of a name without any, by the name of a skeleton or data set; "" for COCO's.
+            size: Size of a name without any, `HEIGHTxWIDTH`; "" for the one that is usual for the keypoints.
         """
         named = replace(self, parts={**self.parts, "data": self.parts["data"] or data})
-        usual = "256x192" if named.keypoints.name in UPRIGHT else "256x256"
+        usual = size or ("256x192" if named.keypoints.name in UPRIGHT else "256x256")
         return replace(named, parts={**named.parts, "size": named.parts["size"] or usual})
 
 

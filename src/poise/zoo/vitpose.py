@@ -150,7 +150,7 @@ def vitpose(
 def build(request: BuildRequest) -> TopDown:
     """The model of a name such as `vitpose_b`, `vitpose_l_simple`, `vitpose_plus_s_ap10k` or `vitpose_hf_base_simple`."""
     parts, several = request.parts, bool(request.parts["hf"] and not request.parts["data"] and request.skeleton is None)
-    request = request.completed()
+    request = request.completed(size="256x192")  # of the releases, on animals too
     variant = parts["variant"][0]
     experts: tuple[int, ...] = ()
     if parts["plus"]:
