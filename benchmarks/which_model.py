@@ -12,7 +12,8 @@ timed once. Models that look at whole images are timed on one image of the size 
 It takes --minutes at most, on as many processes as --jobs says: the cheapest networks are timed first. Those left over, and
 those of more multiply-adds than --largest, stand in the table without times, behind the others.
 
-`--write FOLDER` puts the table into which-model.md there, and the plot beside it into pictures/.
+`--write FOLDER` puts the table into which-model.md there, and the plot beside it into pictures/. With `--only` the other rows
+keep their times, if they were measured on the same machine.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import html
 import math
 import multiprocessing
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -68,9 +70,7 @@ UNSCORED: Mapping[str, str] = {
 }
 """What published models without a score in their release are for."""
 
-OWN: Mapping[str, str] = {
-    "poise_people": "0.36 AP on other photographs ([here](people.md))",
-}
+OWN: Mapping[str, str] = {"poise_people": "0.36 AP on other photographs ([here](people.md))"}
 """Models that come with poise, and what was measured of them here, which compares with no other row."""
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
@@ -268,7 +268,11 @@ def measured(every: Sequence[str], *, largest: float, jobs: int, minutes: float)
     wanted = [one for one in dict.fromkeys(first.values()) if costs[one].multiply_adds <= largest * 1e9]
     wanted.sort(key=lambda one: costs[one].multiply_adds)
     spent = timed(wanted, jobs=jobs, minutes=minutes)
-    rows = [row(name, costs[name], spent.get(first[name], {})) for name in every]
+    return ordered([row(name, costs[name], spent.get(first[name], {})) for name in every])
+
+
+def ordered(rows: Sequence[Row]) -> list[Row]:
+    """Rows by what they are for, the fastest of each first."""
     order = list(dict.fromkeys([purpose for purpose, _ in MEASURES.values()] + list(UNSCORED.values())))
     return sorted(rows, key=lambda one: (order.index(one.purpose), one.milliseconds, one.millions))
 
@@ -337,14 +341,41 @@ def _family(row: Row) -> str:
     return row.name.partition("_")[0]
 
 
+def machine() -> str:
+    """What the times are of."""
+    info = Path("/proc/cpuinfo")  # of Linux
+    found = info.is_file() and re.search(r"model name\s*: (.+)", info.read_text())
+    processor = found[1].strip() if found else platform.processor() or platform.machine()
+    return f"{processor}, one thread, PyTorch {torch.__version__.partition('+')[0]}"
+
+
+def kept(page: Path, without: Sequence[str]) -> list[Row]:
+    """The rows of a page, with the times that stand there.
+
+    Args:
+        page: The page.
+        without: Models that are measured anew.
+    """
+    text = page.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    before = re.search(r"Measured on (.+)\.\n", text)
+    if before is None or before[1] != machine():
+        raise SystemExit(f"the table was measured on {before and before[1]}, and this is {machine()}: write it without --only")
+    rows, known = [], {*chosen()}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if (name := cells[0].strip("`")) in known and name not in without:
+            times = {one: re.match(r"\d+", cells[4 + i]) for i, one in enumerate(RUNTIMES)}
+            rows.append(row(name, cost_of(name), {one: float(time[0]) for one, time in times.items() if time}))
+    return rows
+
+
 def write(folder: Path, rows: Sequence[Row]) -> None:
     """Put table and plot into the page; the plot is of models for one person, of COCO's keypoints."""
     page = folder / "which-model.md"
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
-    machine = f"{platform.processor() or platform.machine()}, one thread, PyTorch {torch.__version__.partition('+')[0]}"
     page.write_text(
-        f"{before}{BEGIN}\n\nMeasured on {machine}.\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8"
+        f"{before}{BEGIN}\n\nMeasured on {machine()}.\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8"
     )
     (folder / "pictures" / "which_model.svg").write_text(plot(rows), encoding="utf-8")
 
@@ -357,10 +388,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=(), help="models in place of all")
     parser.add_argument("--write", type=Path, help="folder of the docs")
     given = parser.parse_args()
+    others = kept(given.write / "which-model.md", given.only) if given.write is not None and given.only else []
     rows = measured(given.only or chosen(), largest=given.largest, jobs=given.jobs, minutes=given.minutes)
     print(table(rows))
     if given.write is not None:
-        write(given.write, rows)
+        write(given.write, ordered([*others, *rows]))
 
 
 if __name__ == "__main__":

@@ -195,12 +195,18 @@ def test_what_nobody_hashed_is_told_at_first_and_must_stay_what_it_is(release, t
     assert len(said) == 1
 
 
+@pytest.fixture
+def reached(monkeypatch):
+    """Hugging Face answers."""
+    monkeypatch.setattr(hub, "answers", lambda url: True)
+
+
 def hub_release(**fields):
     url = "https://huggingface.co/some/model-base/resolve/main/model.safetensors"
     return Release("some_b", "model.safetensors", "a page", "a folder", url, None, "MIT", **fields)
 
 
-def test_files_of_hugging_face_come_through_its_package_under_a_name_of_their_own(tmp_path, monkeypatch):
+def test_files_of_hugging_face_come_through_its_package_under_a_name_of_their_own(reached, tmp_path, monkeypatch):
     def answer(repo, file, *, revision, local_dir, library_name):
         assert (repo, file, revision) == ("some/model-base", "model.safetensors", "main")
         local_dir.mkdir()
@@ -213,7 +219,7 @@ def test_files_of_hugging_face_come_through_its_package_under_a_name_of_their_ow
     assert names(tmp_path) == ["some_b-model.safetensors", "some_b-model.safetensors.sha256"]
 
 
-def test_hugging_face_that_is_down_is_told_and_the_next_source_is_tried(address, tmp_path, monkeypatch):
+def test_hugging_face_that_is_down_is_told_and_the_next_source_is_tried(reached, address, tmp_path, monkeypatch):
     def answer(*_, **__):
         raise RuntimeError("Server error '503'\nmore lines")
 
@@ -224,6 +230,18 @@ def test_hugging_face_that_is_down_is_told_and_the_next_source_is_tried(address,
     assert said[0].startswith(
         "some/model-base/model.safetensors cannot be had from Hugging Face (Server error '503'); the next"
     )
+
+
+def test_hugging_face_that_does_not_answer_is_not_asked_again_and_again(address, tmp_path, monkeypatch):
+    def answer(*_, **__):
+        raise AssertionError("its package tries five times, in half a minute")
+
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(hf_hub_download=answer))
+    monkeypatch.setattr(hub, "find_spec", lambda name: True)
+    said = []
+    fetch(hub_release(mirrors=(f"{address}/good.pth",)), tmp_path, say=said.append)
+    assert said[0] == "http://127.0.0.1:9 does not answer; the next source is tried"
 
 
 def test_without_the_package_hugging_face_is_asked_as_any_other_server(monkeypatch, tmp_path):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -63,8 +65,12 @@ def test_a_codec_that_says_its_map_holds_something_else_keeps_no_rows(start, mon
     assert transfer_rows(start, poseresnet(18, size=SIZE, codec=codec)).kept == ()
 
 
-def test_another_backbone_is_refused_with_the_reason(start):
-    with pytest.raises(CheckpointError, match=r"another one; weights: .*backbone"):
+def test_another_backbone_is_refused_with_the_reason_and_the_name_to_take(start, monkeypatch):
+    with pytest.raises(CheckpointError, match=r"another one; weights: .*backbone") as told:
+        transfer_rows(start, poseresnet(34, size=SIZE))
+    assert "--model" not in str(told.value)  # no name makes it
+    monkeypatch.setattr(start, "card", replace(start.card, name="poseresnet_18_coco_64x64"))
+    with pytest.raises(CheckpointError, match=r"both: --model poseresnet_18_coco_64x64$"):
         transfer_rows(start, poseresnet(34, size=SIZE))
 
 

@@ -9,6 +9,9 @@ from poise import zoo
 from poise.codecs.centred import CentredMaps
 from poise.errors import InputError, UnknownName
 from poise.models.losses import total_loss
+from poise.nn.backbones.litehrnet import shuffled
+from poise.runtimes.onnx import to_onnx
+from poise.runtimes.parts import Flat
 from poise.skeletons.superanimal import BIRD42, QUADRUPED39, TOPVIEWMOUSE27
 from poise.structures import Batch
 from poise.weights.model_file import load, save
@@ -100,3 +103,13 @@ def test_every_published_file_has_an_address_a_page_and_the_digits_that_stand_in
         if release.sha256 and len(release.sha256) == 8:
             assert re.search(rf"[-_]{release.sha256}[-_.]", release.file)
     assert {"openmmlab", "deeplabcut"} <= set(HOSTS)
+
+
+def test_lite_hrnet_has_no_operator_that_onnx_lacks():
+    pytest.importorskip("onnx")
+    network = zoo.build("litehrnet_18_coco17_64x64").network.eval()
+    assert to_onnx(Flat(network, "forward", (None,)).eval(), [torch.zeros(1, 3, 64, 64)], names=["views"], free=[(0,)])
+
+
+def test_channels_of_two_halves_come_in_turn():
+    assert shuffled(torch.arange(6.0).view(1, 6, 1, 1)).flatten().tolist() == [0, 3, 1, 4, 2, 5]

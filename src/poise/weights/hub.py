@@ -3,12 +3,14 @@
 It knows mirrors (`HF_ENDPOINT`) and tokens (`HF_TOKEN`). Without it they are downloaded as any other file is.
 """
 
+import os
 import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
 from poise.errors import ReadError
+from poise.machine import answers
 
 _ADDRESS = re.compile(r"https://huggingface\.co/(?P<repo>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[\w.-]+)/(?P<file>[\w./-]+)")
 
@@ -31,6 +33,9 @@ def from_hub(url: str, path: Path, *, instead: str) -> None:
     """
     import huggingface_hub
 
+    server = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    if not answers(server):  # the package would ask again for half a minute
+        raise ReadError(f"{server} does not answer; {instead}")
     parts = _ADDRESS.fullmatch(url)
     assert parts is not None, "asked for addresses of Hugging Face alone"
     folder = path.parent / "hub"

@@ -1,5 +1,6 @@
 """A trained model as the start of another, for other keypoints: what fits is kept, by name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -15,6 +16,7 @@ from poise.nn.base import Network
 from poise.skeletons import keypoint_partners
 from poise.skeletons.mapping import KeypointMap
 from poise.weights.checkpoint import compare
+from poise.weights.zoo_names import SHORT_NAME, zoo_names
 
 BACKBONE = "backbone."
 """Beginning of the names of weights."""
@@ -172,8 +174,14 @@ def _same_backbone(start: Model, target: Model, given: dict[str, Tensor], needed
     if difference:
         raise CheckpointError(
             f"{start.card.name!r} cannot start {target.card.name!r}, its backbone is another one; weights: {difference}. "
-            "Choose the same backbone for both"
+            f"Choose the same backbone for both{_named(start)}"
         )
+
+
+def _named(start: Model) -> str:
+    """How to choose the network of a start, where a name makes it."""
+    name = start.card.name
+    return f": --model {name}" if zoo_names().can_build(name) or re.fullmatch(SHORT_NAME, name) else ""
 
 
 def _alike(start: PoseModel, target: PoseModel, rows: dict[str, int]) -> bool:

@@ -30,7 +30,7 @@ WITHIN = 4
 
 def shuffled(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """Channels of two halves in turn (ShuffleNet, arXiv 1707.01083)."""
-    return nn.functional.channel_shuffle(x, 2)
+    return torch.unflatten(x, 1, (2, -1)).transpose(1, 2).flatten(1, 2)  # torch's own operator is not in ONNX
 
 
 def depthwise(channels: int, stride: int = 1) -> nn.Conv2d:
@@ -217,7 +217,7 @@ class Descent(nn.Module):
         """The finest map."""
         out: Tensor | None = None
         for project, x in zip(self.projects, reversed(features), strict=True):
-            out = project(x if out is None else x + resize_maps(out, (x.shape[-2], x.shape[-1])))
+            out = project(x if out is None else x + resize_maps(out, (int(x.shape[-2]), int(x.shape[-1]))))
         assert out is not None, "there is at least one branch"
         return out
 
