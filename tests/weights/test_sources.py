@@ -268,6 +268,36 @@ def test_a_size_may_be_a_word_or_a_letter():
     assert known_as("rtmpose_q", known) == "rtmpose_q"
 
 
+CONFIGS = {
+    "rtmpose-m_8xb256-420e_coco-256x192": "rtmpose_m_coco",
+    "rtmpose-m_8xb256-420e_body8-256x192.py": "rtmpose_m",
+    "rtmpose-l_8xb256-420e_body8-384x288": "rtmpose_l_384x288",
+    "rtmpose-m_8xb512-700e_body8-halpe26-256x192": "rtmpose_m_halpe26",
+    "rtmpose-l_8xb32-270e_coco-wholebody-384x288": "rtmpose_l_wholebody_384x288",
+    "rtmpose-m_8xb32-210e_coco-wholebody-hand-256x256": "rtmpose_m_hand21",
+    "rtmpose-m_8xb64-210e_ap10k-256x256": "rtmpose_m_ap10k",
+    "rtmpose-m_8xb64-210e_crowdpose-256x192": "rtmpose_m_crowdpose",
+    "rtmw-l_8xb1024-270e_cocktail14-256x192": "rtmw_l",
+    "rtmw-x_8xb320-270e_cocktail14-384x288": "rtmw_x_384x288",
+    "rtmo-t_8xb32-600e_body7-416x416": "rtmo_t",
+    "rtmo-l_16xb16-700e_body7-crowdpose-640x640": "rtmo_l_body7_crowdpose14",
+    "rtmo-s_8xb32-700e_crowdpose-640x640": "rtmo_s_crowdpose14",
+    "td-hm_ViTPose-base-simple_8xb64-210e_coco-256x192": "vitpose_b_simple",
+    "td-hm_ViTPose-huge_8xb64-210e_humanart-256x192": "vitpose_h_humanart",
+}
+
+
+@pytest.mark.parametrize(("config", "name"), CONFIGS.items())
+def test_names_of_mmposes_configurations_are_known(config, name):
+    assert check_obtainable(config) == name
+
+
+def test_a_configuration_of_views_that_nobody_published_is_not_another_model():
+    known = ["rtmpose_m", "rtmpose_m_coco", "rtmpose_l_wholebody"]
+    for name in ("rtmpose-m_8xb256-420e_coco-384x288", "rtmpose-l_8xb64-270e_coco-ubody-wholebody-256x192"):
+        assert known_as(name, known) == name
+
+
 NETWORK = "litehrnet_18_coco17_256x192"
 
 

@@ -71,11 +71,49 @@ def plain(name: str) -> str:
     return text
 
 
+_CONFIG = re.compile(
+    r"(?:td-hm_)?(?P<network>rtmpose-[tsmlx]|rtmw-[mlx]|rtmo-[tsml]|vitpose-\w+(?:-simple)?)_\d+xb\d+-\d+e_"
+    r"(?P<data>[a-z0-9-]+?)-(?P<size>\d+x\d+)",
+    re.IGNORECASE,
+)
+"""Names of MMPose's configurations: network, GPUs and epochs, data, height x width."""
+
+_DATA = {
+    "coco-wholebody": "wholebody", "coco-wholebody-hand": "hand21", "coco-wholebody-face": "face68", "face6": "face106",
+    "body7": "", "body8": "", "body8-halpe26": "halpe26", "cocktail14": "", "body7-crowdpose": "body7_crowdpose14",
+    "crowdpose": "crowdpose14",
+}  # fmt: skip
+"""What they call data, and what names here have in its place."""
+
+_USUAL = ("256x192", "256x256", "640x640", "416x416")
+"""Sizes of views that are left out where a name is known without."""
+
+
+def of_config(name: str) -> list[str]:
+    """What a model may be called here that has the name of one of MMPose's configurations; none for other names.
+
+    Args:
+        name: Such as `rtmpose-m_8xb256-420e_coco-256x192`.
+
+    >>> of_config("rtmo-s_8xb32-600e_body7-640x640")
+    ['rtmo_s_640x640', 'rtmo_s']
+    """
+    found = _CONFIG.fullmatch(name.removesuffix(".py"))
+    if found is None:
+        return []
+    network, data, size = plain(found["network"]), _DATA.get(found["data"], plain(found["data"])), found["size"]
+    data = "" if network.startswith("vitpose") and data == "coco" else data
+    names = ["_".join(part for part in (network, data, size) if part)]
+    if data == "crowdpose14":
+        names.append(names[0].replace(data, "crowdpose"))  # RTMPose's
+    return [form for one in names for form in dict.fromkeys((one, one.removesuffix(f"_{size}") if size in _USUAL else one))]
+
+
 def known_as(name: str, known: Collection[str]) -> str:
     """The name among those that are known which another one stands for; the name itself where there is none.
 
     Args:
-        name: As somebody wrote it, such as "RTMPose-m".
+        name: As somebody wrote it, such as "RTMPose-m"; also the name of one of MMPose's configurations.
         known: The names.
 
     >>> known_as("RTMPose-m", ["rtmpose_m"]), known_as("rtmw", ["rtmw_l"]), known_as("photo", ["rtmpose_m"])
@@ -84,4 +122,4 @@ def known_as(name: str, known: Collection[str]) -> str:
     if name in known:
         return name
     text = plain(name)
-    return next((one for one in (text, ALIASES.get(text)) if one is not None and one in known), name)
+    return next((one for one in (text, ALIASES.get(text), *of_config(name)) if one is not None and one in known), name)
