@@ -195,6 +195,22 @@ def test_what_nobody_hashed_is_told_at_first_and_must_stay_what_it_is(release, t
     assert len(said) == 1
 
 
+def test_a_mirror_may_have_another_file_of_the_model_whose_sum_is_known(release, address, tmp_path):
+    other = hashlib.sha256(DATA[::-1]).hexdigest()
+    made = replace(release("gone", "other"), others={f"{address}/other.pth": other})
+    said = []
+    path = fetch(made, tmp_path / "a", say=said.append)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == other != made.sha256
+    assert fetch(made, tmp_path / "a") == path  # and is taken again
+    assert said[-1] == f"{address}/other.pth has another file of the same model"
+    assert made.has_sum(other)
+    assert made.has_sum(DIGEST)
+    assert not made.has_sum("0" * 64)
+    with pytest.raises(CheckpointError, match="not the published"):
+        fetch(replace(made, others={f"{address}/other.pth": "0" * 64}), tmp_path / "b")
+    assert list((tmp_path / "b").glob("*.pth")) == []
+
+
 @pytest.fixture
 def reached(monkeypatch):
     """Hugging Face answers."""

@@ -117,6 +117,8 @@ def _from_anywhere(release: Release, part: Part, by_hand: str, say: Say) -> None
         last = number == len(sources) and release.member is None
         try:
             _from_address(url, part, by_hand)
+            if url in release.others:
+                say(f"{url} has another file of the same model")
             return None if last else _refuse_other(release, part.path, url)
         except ReadError as error:
             if last and not failed:
@@ -138,9 +140,10 @@ def _refuse_other(release: Release, path: Path, url: str) -> None:
     Raises:
         ReadError: It is another.
     """
-    if release.sha256 is not None and not (found := sha256_of(path)).startswith(release.sha256):
+    wanted = release.others.get(url, release.sha256)
+    if wanted is not None and not (found := sha256_of(path)).startswith(wanted):
         path.unlink()
-        raise ReadError(f"{url} gives another file (its sha256 is {found}, not the published {release.sha256})")
+        raise ReadError(f"{url} gives another file (its sha256 is {found}, not the published {wanted})")
 
 
 def _from_address(url: str, part: Part, by_hand: str) -> None:
@@ -198,6 +201,8 @@ def check_official(path: Path, release: Release, *, pin: Path | None = None, sho
         CheckpointError: It is another file.
     """
     found = sha256_of(path)
+    if found in release.others.values():
+        return found
     known, which = release.sha256, "the published"
     if (known is None or len(known) < len(found)) and pin is not None and pin.is_file():
         known, which = pin.read_text(encoding="utf-8", errors="replace").partition(" ")[0].strip(), f"the first fetched ({pin})"

@@ -31,7 +31,8 @@ class Release:
         page: The page of its authors that leads to the file.
         folder: Address of the file's folder, for a browser.
         url: The file itself, where it can be downloaded without a browser.
-        mirrors: Further addresses of the same file, in the order in which they are tried.
+        mirrors: Further addresses, in the order in which they are tried: of the same file, or of another one of the same model.
+        others: SHA-256 of the mirrors that have another file, by their addresses.
         sha256: SHA-256 of the file, or its first digits, which some releases have in the file's name; None where unknown.
         licence: Licence of code and weights.
         scores: Scores that the authors report, by name, from 0 to 1.
@@ -48,3 +49,8 @@ class Release:
     scores: Mapping[str, float] = field(default_factory=dict)
     member: Member | None = None
     mirrors: tuple[str, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def has_sum(self, digest: str) -> bool:
+        """Whether a SHA-256 is that of a file of this release, as far as they are known; false where none is."""
+        return any(digest.startswith(one) for one in (self.sha256, *self.others.values()) if one)

@@ -158,9 +158,7 @@ def _by_release(name: str, parts: Sequence[Release], files: Sequence[Path]) -> d
         whose = [
             part.name
             for part in parts
-            if (
-                sha256_of(file).startswith(part.sha256) if part.sha256 else len(parts) == 1 or Path(part.file).name == file.name
-            )
+            if (part.has_sum(sha256_of(file)) if part.sha256 else len(parts) == 1 or Path(part.file).name == file.name)
         ]
         if not whose:
             wanted = " and ".join(f"{Path(part.file).name} (sha256 {part.sha256})" for part in parts)

@@ -1,7 +1,8 @@
 """The published files of models: one table of facts, `official_files.csv`, whose rows families take by the beginning of a name.
 
 A row has the name in this zoo, where the file lies, the first digits of its SHA-256, and the scores that its authors report.
-Where a file lies is written `HOST:PATH`, several of them in the order in which they are tried, with blanks between.
+Where a file lies is written `HOST:PATH`, several of them in the order in which they are tried, with blanks between. Behind `#`
+stands the SHA-256 of one that is another file of the same model.
 """
 
 import csv
@@ -81,9 +82,10 @@ def _table() -> Mapping[str, Release]:
 
 
 def _release(row: Mapping[str, str]) -> Release:
-    places = [place.partition(":") for place in row["url"].split()]
-    addresses = tuple(HOSTS[host].root + path for host, _, path in places)
-    first = HOSTS[places[0][0]]
+    places = [place.partition("#") for place in row["url"].split()]
+    pairs = [(place.partition(":"), other) for place, _, other in places]
+    addresses = tuple(HOSTS[host].root + path for (host, _, path), _ in pairs)
+    first = HOSTS[pairs[0][0][0]]
     scores = dict(score.split("=") for score in row["scores"].split(";") if score)
     return Release(
         name=row["name"],
@@ -92,6 +94,7 @@ def _release(row: Mapping[str, str]) -> Release:
         folder=first.page,
         url=addresses[0],
         mirrors=addresses[1:],
+        others={address: other for address, (_, other) in zip(addresses, pairs, strict=True) if other},
         sha256=row["sha256"] or None,
         licence=first.licence,
         scores={name: float(value) for name, value in scores.items()},
