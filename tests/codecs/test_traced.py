@@ -55,9 +55,10 @@ def test_what_a_graph_reads_is_what_the_codec_reads(form):
         assert (score - right.score).abs().max() < 1e-4
 
 
-def test_a_graph_in_openvino_reads_the_same():
+@pytest.mark.parametrize("name", ["UDPGaussian", "SoftArgmax", "GRMI"])
+def test_a_graph_in_openvino_reads_the_same(name):
     pytest.importorskip("openvino")
-    codec = codec_types()["UDPGaussian"](*LAWS.SIZES["256x192"], 5)
+    codec = codec_types()[name](*LAWS.SIZES["256x192"], 5)
     output = codec.encode(LAWS.places(codec, seed=0)).float()
     engine = OpenVino()
     with traced():

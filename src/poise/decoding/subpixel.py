@@ -158,9 +158,10 @@ def soft_argmax(maps: Float[Tensor, "n h w"], *, beta: float) -> Float[Tensor, "
     """
     count, height, width = maps.shape
     if is_traced():
-        share = (maps.flatten(1) * beta).softmax(dim=1).view_as(maps)
-        y = (share.sum(dim=2) * torch.arange(height, device=maps.device)).sum(dim=1)
-        return torch.stack(((share.sum(dim=1) * torch.arange(width, device=maps.device)).sum(dim=1), y), dim=1)
+        share = (maps.flatten(1) * beta).softmax(dim=1)
+        y, x = (torch.arange(length, device=maps.device, dtype=maps.dtype) for length in (height, width))
+        cells = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), dim=-1)
+        return share @ cells.flatten(0, 1)
     rows = max(n for n in (1, 2, 3, 4) if height % n == 0)
     blocks = maps.reshape(-1, rows * width)
     high = blocks.amax(dim=-1).view(count, height // rows)
