@@ -241,6 +241,22 @@ def test_rtmdet_finds_the_same_boxes_from_its_file(image, tmp_path):
     torch.testing.assert_close(found.score, right.score, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["vitpose_s_simple_64x64", "litehrnet_18_coco17_64x64"])
+def test_networks_with_operations_of_their_own_take_any_batch(name, tmp_path):
+    torch.manual_seed(0)
+    model = build(name)  # compared on eight views, and traced with two
+    made = export(model, tmp_path / "m.onnx", exporting=Exporting(decode=False), views=torch.randn(8, 3, 64, 64))
+    assert made.pixels is None or made.pixels < 0.1
+
+
+def test_a_file_that_the_runtime_cannot_run_is_not_written(model, tmp_path, monkeypatch):
+    count = Blobs.forward
+    monkeypatch.setattr(Blobs, "forward", lambda self, images: count(self, images).reshape(len(images), 17, 16, 12))
+    with pytest.raises(InputError, match=r"not written: ONNX Runtime .* cannot run it"):
+        export(model, tmp_path / "m.onnx", exporting=Exporting(decode=False), views=drawn_views(model))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_multitask_models_give_keypoints_and_parts(flip, image, tmp_path):
     torch.manual_seed(0)

@@ -21,6 +21,10 @@ from poise.zoo import build
 COUNT = 11
 
 
+RAY_WARNS = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+"""Ray sets options of its own that it has deprecated itself."""
+
+
 def has_ray() -> bool:
     try:
         import ray.data  # noqa: F401
@@ -175,6 +179,7 @@ class Dies:
 
 
 @pytest.mark.skipif(not has_ray(), reason="Ray is not installed (poise[ray])")
+@RAY_WARNS
 def test_two_workers_of_ray_one_of_which_is_killed_lose_no_row_and_write_none_twice(model, tmp_path, capsys):
     from poise.inference.ray_engine import RayCluster
 
@@ -201,6 +206,7 @@ def test_two_workers_of_ray_one_of_which_is_killed_lose_no_row_and_write_none_tw
 
 
 @pytest.mark.skipif(not has_ray(), reason="Ray is not installed (poise[ray])")
+@RAY_WARNS
 def test_an_evaluation_by_ray_has_the_scores_of_one_process(model, tmp_path):
     labels = write_coco(FigureDataset(5, size=(96, 96)), tmp_path / "drawn")
     scores = {}

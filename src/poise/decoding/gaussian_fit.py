@@ -40,7 +40,7 @@ def fit_gaussian_and_variance(
     """
     values, (u, v), there = gather_windows(maps, cells, reach)
     share = (values.double() / values[:, values.shape[1] // 2, None].double()).clamp(MIN_SHARE, 1)
-    rows = torch.stack((-2 * u, -2 * v, torch.zeros_like(u)), dim=-1).double().expand(len(maps), -1, -1).clone()
+    rows = torch.stack((-2 * u, -2 * v, torch.zeros_like(u)), dim=-1).double().expand(maps.shape[0], -1, -1).clone()
     rows[..., 2] = 2 * share.log()
     rows *= there[..., None]
     right = -(u * u + v * v).double() * there

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import poise
-from poise.errors import InputError
+from poise.errors import InputError, PoiseError
 from poise.exporting.base import Graph
 from poise.exporting.compare import compare
 from poise.exporting.graphs import graph_of
@@ -124,7 +124,7 @@ def export(
         place = Path(folder) / f"model{out.suffix}"
         _keep(program, place, entries=dumped(describe(model), values), fp16=exporting.precision == "fp16")
         engine, session = _session(place, bf16=exporting.precision == "bf16")
-        compared = compare(graph, session, given, exact=exporting.precision == "fp32")
+        compared = _compared(graph, session, given, exact=exporting.precision == "fp32", engine=engine)
         found = Exported(out, *compared, len(views), engine)
         entries = dumped(describe(model), values | {"difference": {**asdict(found), "path": out.name}})
         _write(program, out, entries=entries, fp16=exporting.precision == "fp16")
@@ -200,6 +200,17 @@ def _write(program: bytes, out: Path, *, entries: Sequence[tuple[str, str]], fp1
         _keep(program, draft / out.name, entries=entries, fp16=fp16)
         for file in sorted(draft.glob(f"{out.stem}.*"), key=lambda file: file.suffix == out.suffix):
             file.replace(out.parent / file.name)
+
+
+def _compared(graph: Graph, session: Session, given: Tensor, *, exact: bool, engine: str) -> tuple[float | None, float | None]:
+    """`compare`, with a sentence where the runtime cannot run the file."""
+    try:
+        return compare(graph, session, given, exact=exact)
+    except PoiseError:
+        raise
+    except Exception as error:  # whatever a runtime says of a graph that it cannot run
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"the file is not written: {engine} cannot run it ({said})") from error
 
 
 def _session(place: Path, *, bf16: bool) -> tuple[str, Session]:

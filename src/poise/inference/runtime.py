@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import poise
 from poise.errors import InputError
+from poise.machine import traced
 from poise.models.base import Model
 from poise.models.values import Part
 from poise.notes import note
@@ -198,7 +199,7 @@ class Runner:
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(rows[0].device.type, enabled=False):
             flat = Flat(self.module, self.part.method, like).eval()
             free = [(0, *self.part.free)] * len(rows)
-            with _without_runners(self.module):
+            with _without_runners(self.module), traced():
                 program = engine.convert(flat, [one.clone() for one in rows_of(rows, TRACED)], free)
         if place is not None:
             with suppress(OSError):  # a cache that cannot be written costs time alone

@@ -181,7 +181,7 @@ class ViT(Backbone):
         for keep, layer in zip(self.keep, self.layers, strict=True):
             tokens = layer(tokens, expert, keep)
         last: Tensor = self.ln1(tokens)
-        return last.transpose(1, 2).reshape(len(last), -1, *self.cells)
+        return last.transpose(1, 2).reshape(last.shape[0], -1, *self.cells)
 
 
 def _initialise(module: nn.Module) -> None:
