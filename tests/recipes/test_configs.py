@@ -305,6 +305,9 @@ def test_mmpose_s_files_of_every_network_become_commands_that_poise_has(tmp_path
         "--model": name, "--rate": "0.00025", "--epochs": "420", "--average": "0.9998", "--warmup": "1000"
     }  # fmt: skip
     assert ("--pretrained" in found) != name.startswith("vitpose")
+    whole = "keypoints foot_kpts face_kpts lefthand_kpts righthand_kpts"
+    fields = {"wholebody133": whole, "face68": "face_kpts"}.get(name.split("_")[2])
+    assert (found.get("--fields"), found.get("--skeleton")) == (fields, fields and name.split("_")[2])
     says = list(reading.lines())
     assert name.startswith("vitpose") == any("give --backbone-weights mae_base.pth" in line for line in says)
     assert any("param_scheduler.1.begin 210" in line for line in says)

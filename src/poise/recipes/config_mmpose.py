@@ -24,6 +24,13 @@ DATA = {
 }
 """Types of data sets, and the word for their keypoints in names; other types are names of skeletons, or the file tells."""
 
+FIELDS = {
+    "CocoWholeBodyDataset": ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts"),
+    "CocoWholeBodyHandDataset": ("lefthand_kpts",),
+    "CocoWholeBodyFaceDataset": ("face_kpts",),
+}
+"""Fields of the annotations that hold the keypoints, by the type of data set, where they are others than `keypoints` alone."""
+
 HEADS = ("HeatmapHead", "RTMCCHead", "RTMWHead", "SimCCHead", "RegressionHead", "IntegralRegressionHead")
 """Heads of models that see one person at a time."""
 
@@ -69,8 +76,10 @@ def read_mmpose(reading: Reading) -> None:
         InputError: A network or number that cannot be.
     """
     size = reading.size("codec.input_size") or (256, 192)
-    name = f"{_network(reading)}_{_keypoints(reading)}_{size[0]}x{size[1]}"
+    keypoints = _keypoints(reading)
+    name = f"{_network(reading)}_{keypoints}_{size[0]}x{size[1]}"
     reading.words += ["finetune", "--model", name]
+    _fields(reading, keypoints)
     reading.say("codec.input_size", f"the model {name}")
     _data(reading)
     _codec(reading)
@@ -139,11 +148,26 @@ def _transformer(reading: Reading, at: str) -> str:
     return f"vitpose_{letter}{'_simple' if simple else ''}"
 
 
+TYPES = ("dataset_type", "train_dataloader.dataset.type")
+
+
+def _type(reading: Reading) -> str:
+    """The type of data set."""
+    return next((str(reading.get(key)) for key in TYPES if reading.get(key)), "CocoDataset")
+
+
+def _fields(reading: Reading, word: str) -> None:
+    """The fields of the annotations that hold the keypoints of a skeleton."""
+    kind = _type(reading)
+    if kind in FIELDS:
+        note = "left hands; of both: poise train rtmpose --on hand" if "Hand" in kind else ""
+        reading.flag(TYPES, "--skeleton", word, "--fields", *FIELDS[kind], note=note)
+
+
 def _keypoints(reading: Reading) -> str:
-    keys = ("dataset_type", "train_dataloader.dataset.type")
-    kind = next((str(reading.get(key)) for key in keys if reading.get(key)), "CocoDataset")
+    kind = _type(reading)
     word = DATA.get(kind) or _skeleton(kind.removesuffix("Dataset"))
-    for key in (*keys, "val_dataloader.dataset.type"):
+    for key in (*TYPES, "val_dataloader.dataset.type"):
         reading.say(key, f"keypoints of {word or 'the file'}")
     reading.say("model.head.out_channels", "as many as the keypoints")
     return word or "coco"
