@@ -26,6 +26,7 @@ from poise.exporting.views import drawn_views
 from poise.exporting.write import Exporting, export
 from poise.models.base import ImageModel, Model
 from poise.models.dense import DenseModel
+from poise.models.one_stage import OneStage
 from poise.models.require import require_image
 from poise.nn.heads.roi import BoxPredictor
 from poise.zoo import build
@@ -80,7 +81,7 @@ def ready(name: str) -> ImageModel:
     for layer in model.network.modules():
         if isinstance(layer, BoxPredictor):
             nn.init.normal_(layer.cls_score.weight, std=CONFIDENT)
-    if not isinstance(model, DenseModel):
+    if not isinstance(model, DenseModel) or isinstance(model, OneStage):
         return model
     views = drawn_views(model)
     with torch.inference_mode():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from poise.data.figures import FigureDataset
+from poise.cli.main import main
+from poise.data.figures import FigureDataset, write_coco
 from poise.errors import InputError
 from poise.exporting.detector_graphs import DetectorGraph, padded
 from poise.exporting.graphs import graph_of
@@ -18,7 +19,7 @@ from poise.models.box_detector import BoxDetector
 from poise.nn.heads.roi import BoxPredictor
 from poise.scenes import Canvas
 from poise.weights.exported_file import EXPORT
-from poise.weights.model_file import load
+from poise.weights.model_file import load, save
 from poise.zoo import build
 
 pytest.importorskip("onnxruntime")
@@ -79,6 +80,9 @@ def test_maps_without_keypoints_are_read_by_poise_and_one_stage_detectors_are_wr
     exporting = Exporting(normalise=False, decode=False)
     loaded = load(export(model, tmp_path / "m.onnx", exporting=exporting, views=drawn_views(model)[:1]).path)
     same_people(model, loaded, image)
+    assert not loaded.flip
+    with pytest.raises(InputError, match="without the flip test, which would be in the file"):
+        Predictor(loaded, flip=True)
 
 
 def test_nobody_is_an_answer(tmp_path):
@@ -163,3 +167,18 @@ def test_other_precisions_say_what_they_cost(tmp_path):
 
 def _pixels(height, width):
     return np.random.default_rng(0).integers(0, 256, (1, 3, height, width)).astype(np.float32)
+
+
+def test_the_command_that_finds_boxes_takes_a_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(small(), "m.safetensors")
+    write_coco(FigureDataset(2, size=(96, 96)), tmp_path / "data")
+    assert main(["export", "m.safetensors", "--out", "m.onnx", "--no-decode", "--flip"]) == 0
+    assert "on 3 views" in capsys.readouterr().out
+    each = []
+    for file in ("m.safetensors", "m.onnx"):
+        assert main(["detect", "data/images", "--detector", file, "--out", f"{file}.json", "--precision", "fp32"]) == 0
+        each.append(json.loads((tmp_path / f"{file}.json").read_text()))
+    right, found = each
+    assert len(found) == len(right) > 3
+    assert np.abs([np.subtract(a["bbox"], b["bbox"]) for a, b in zip(right, found, strict=True)]).max() < 0.1

@@ -41,12 +41,21 @@ class BoxDetector(DetectorTraining):
 
     def __init__(self, network: Any, preprocess: Canvas, card: Card, config: RCNNConfig | None = None) -> None:
         super().__init__()
-        if network.box is None:
-            raise InputError(f"{card.name!r} has no box head, so it finds no boxes of people; build a detector that has one")
+        self.check_heads(network, card.name)
         self.network = network
         self.preprocess = preprocess
         self.card = card
         self.config = config or RCNNConfig()
+
+    @staticmethod
+    def check_heads(network: Any, name: str) -> None:
+        """Refuse a network without a box head.
+
+        Raises:
+            InputError: It has none.
+        """
+        if network.box is None:
+            raise InputError(f"{name!r} has no box head, so it finds no boxes of people; build a detector that has one")
 
     @property
     def output_text(self) -> str:

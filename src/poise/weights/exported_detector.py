@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from poise.dims import Size
+from poise.errors import InputError
 from poise.geometry import Boxes, exclude_last_pixel
 from poise.models.base import Model
 from poise.models.box_detector import BoxDetector
@@ -26,18 +27,25 @@ class ExportedDetector(ExportedNetwork):
         export: How the graph was made.
 
     Attributes:
-        box: Whether it finds boxes.
-        keypoint: Whether it gives maps.
-        mask: None: masks are not in the file.
+        box: None, as `keypoint` and `mask`: it has no heads that could be asked one by one.
     """
 
-    box = True
+    box: None = None
+    keypoint: None = None
     mask: None = None
 
     def __init__(self, path: Path, export: Mapping[str, Any]) -> None:
         super().__init__(path, export)
-        self.keypoint = self.count > 2 or None
         self.inclusive = bool(export["inclusive"])
+
+    def check_flip(self) -> None:
+        """Refuse the flip test, which averages inside of the network.
+
+        Raises:
+            InputError: The file does it by itself, or was exported without.
+        """
+        super().check_flip()
+        raise InputError(f"{self.path} was exported without the flip test, which would be in the file; export it with --flip")
 
     def each(self, images: Float[Tensor, "b 3 h w"], sizes: Sequence[Size] | None) -> list[list[Tensor]]:
         """The outputs for each view.
@@ -63,6 +71,10 @@ class ExportedDetector(ExportedNetwork):
 class ExportedBoxDetector(BoxDetector):
     """Faster or Mask R-CNN whose boxes a file finds."""
 
+    @staticmethod
+    def check_heads(network: Any, name: str) -> None:
+        """The file has what is needed."""
+
     def find(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[Detections]:
         """The boxes of people in each view; the flip test is the file's own."""
         return found_boxes(self.network, images, sizes)
@@ -74,7 +86,7 @@ class ExportedKeypointRCNN(KeypointRCNN):
 
     @staticmethod
     def check_heads(network: Any, name: str) -> None:
-        """The file has both."""
+        """The file has what is needed."""
 
     def find(self, images: Float[Tensor, "b 3 h w"], *, flip: bool, sizes: list[Size] | None = None) -> list[Detections]:
         """The boxes of people in each view; the flip test is the file's own."""

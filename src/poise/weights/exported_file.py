@@ -174,7 +174,7 @@ def prepared(model: Any, export: Mapping[str, Any]) -> Any:
     model.deep = ()
     if model.takes_boxes:
         model.network.size = model.codec.size
-    if export["flip"]:  # the graph has both views: a second flip test would give the same and take twice the time
+    if export["flip"] or isinstance(model.network, ExportedDetector):  # the flip test is the graph's own, if there is one
         model.preprocess = replace(model.preprocess, flip_test=False)
     return model
 
