@@ -197,7 +197,7 @@ def test_what_other_tools_call_a_flag_is_understood():
 def test_synonyms_of_flags_lead_to_flags_that_are_there():
     import importlib
 
-    from poise.cli.train import RecipeCommand
+    from poise.cli._recipe_command import RecipeCommand
 
     known = {name for recipe in outlined() for name in RecipeCommand.outlined(recipe, []).names}
     for where, function in (place.split(":") for place, _ in COMMANDS.values()):

@@ -7,8 +7,8 @@ import typing
 import pytest
 import torch
 
+from poise.cli._recipe_command import RecipeCommand
 from poise.cli.main import main
-from poise.cli.train import RecipeCommand
 from poise.data.figures import FigureDataset, write_coco
 from poise.errors import ReadError
 from poise.recipes.find import recipes

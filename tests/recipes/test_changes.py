@@ -138,7 +138,7 @@ def test_whole_images_have_no_padding(coco):
 
 @pytest.mark.parametrize("name", ["hrnet", "cpn", "lpn", "simple_baseline", "keypoint_rcnn", "finetune"])
 def test_every_recipe_has_the_flags_once_with_its_own_where_it_has_one(name):
-    from poise.cli.train import RecipeCommand
+    from poise.cli._recipe_command import RecipeCommand
 
     words = ["--model", "poise_s"] if name == "finetune" else []
     names = RecipeCommand.of(find(name), words).names

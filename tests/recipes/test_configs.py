@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from poise.cli import train
 from poise.cli._config import command_of_file
+from poise.cli._recipe_command import RecipeCommand
 from poise.errors import InputError, ReadError
 from poise.recipes.config_command import command_of
 from poise.recipes.config_values import plain
@@ -241,7 +241,7 @@ def test_a_file_for_mpii_is_the_recipe_of_mpii(tmp_path):
     assert words[:7] == ["mpii", "--network", "hrnet_w32", "--size", "256", "192", "--data"]
     assert flags(words)["--rate"] == "0.001"
     assert flags(words)["--augmentation"] == "scale=0.35 rotation=45 half_body=0.3 half_body_joints=8 flip=0.5"
-    command = train.RecipeCommand.outlined(words[0], words[1:])
+    command = RecipeCommand.outlined(words[0], words[1:])
     assert command.parse(words[1:], program="poise train mpii")["network"] == "hrnet_w32"
 
 
@@ -312,7 +312,7 @@ def test_mmpose_s_files_of_every_network_become_commands_that_poise_has(tmp_path
     assert name.startswith("vitpose") == any("give --backbone-weights mae_base.pth" in line for line in says)
     assert any("param_scheduler.1.begin 210" in line for line in says)
     assert any("val_evaluator.ann_file data/val.json" in line for line in says)
-    train.RecipeCommand.outlined(*reading.words[:1], reading.words[1:]).parse(reading.words[1:], program="poise train finetune")
+    RecipeCommand.outlined(*reading.words[:1], reading.words[1:]).parse(reading.words[1:], program="poise train finetune")
     assert isinstance(family_of(name).match(name), dict)
 
 
@@ -368,7 +368,7 @@ def test_every_flag_that_is_made_is_one_of_finetune(hrnet, tmp_path):
     written(tmp_path, BASE, "base.py")
     for path in (hrnet, written(tmp_path, MMPOSE, "m.py")):
         words = command_of(path).words
-        command = train.RecipeCommand.outlined(words[0], words[1:])
+        command = RecipeCommand.outlined(words[0], words[1:])
         found = command.parse(words[1:], program="poise train finetune")
         assert found["epochs"] == 210
         assert found["milestones"] == [170, 200]

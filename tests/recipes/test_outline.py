@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from poise.cli._inputs import check_flags
-from poise.cli.train import RecipeCommand
+from poise.cli._recipe_command import RecipeCommand
 from poise.errors import ReadError
 from poise.recipes import find, outline
 from poise.recipes.finetune import FinetuneOptions

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from poise import recipes as package
-from poise.cli.train import _options_of
+from poise.cli._recipe_flags import options_of
 from poise.data.cached import CachedDataset
 from poise.data.figures import FigureDataset, write_coco
 from poise.data.mat import write_mat
@@ -394,7 +394,7 @@ def makers() -> list[Maker]:
     """All recipes of poise; those whose flags are of a kind of model once for each kind."""
     found = []
     for name, maker in recipes().items():
-        options = _options_of(maker)
+        options = options_of(maker)
         if options is None:
             hints = typing.get_type_hints(maker)
             flags = {key: (hints[key], one.default) for key, one in inspect.signature(maker).parameters.items()}
