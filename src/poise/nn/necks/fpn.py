@@ -83,7 +83,8 @@ class FPN(Neck):
     def _coarser(self, last: Feature, deepest: Feature) -> list[Feature]:
         """The extra maps, from the coarsest map of the pyramid and the last one of the backbone."""
         if self.ending == "pool":
-            return [last[:, :, :: 2**step, :: 2**step] for step in range(1, self.extra + 1)]
+            # As pooling, as the releases have it: a slice in a whole detector makes OpenVINO 2026.4 give pyramids of no cells.
+            return [functional.max_pool2d(last, 1, stride=2**step) for step in range(1, self.extra + 1)]
         p6 = self.p6(deepest if self.ending == "c5" else last)
         return [p6, self.p7(functional.relu(p6))]
 
