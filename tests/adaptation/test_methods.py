@@ -231,6 +231,18 @@ def test_pplo_learns_from_source_and_target_in_turn_and_ends_by_its_rule(tiny):
     assert [(p["source"] > 0, p["target"] > 0) for p in parts] == [(True, False), (False, True)] * 2
 
 
+@pytest.mark.parametrize("name", ["mean_teacher", "pplo"])
+def test_a_model_that_was_loaded_learns_the_target_too(tiny, tmp_path, name):
+    """A model of a file comes in evaluation mode, and trains in it: steps were not counted then."""
+    recipe = adaptation(tiny, name, epochs=2)
+    recipe.model.eval()
+    fit(recipe, out=tmp_path / "run", console=silent(), **HERE)
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert state(tmp_path / "run")["poise"]["task"]["steps"] == int(rows[-1]["step"])
+    assert float(rows[-1]["train/target"]) > 0
+
+
 def iter_batches(task, recipe):
     views = task.train_views(recipe.data, seed=0)
     yield views.collate([views[(0, i)] for i in range(4)]).batch

@@ -72,8 +72,7 @@ class MeanTeacher(AdaptTask):
         xy, score = read_batch(require_pose(self.run.average), batch.parts[TEACHER], self.run)
         accepted = accept_share(score, self.keep, by_keypoint=False)
         weight = self.gamma * rising(self.steps, self.rise)
-        if self.model.training:
-            self.steps += 1
+        self.steps += 1
         if not bool(accepted.any()):
             return {TARGET: batch.target.images.new_zeros(())}
         taught = with_labels(batch.target, xy, accepted, self.model.skeleton)

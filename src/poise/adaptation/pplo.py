@@ -90,8 +90,7 @@ class Pplo(PseudoTask):
     def losses(self, batch: JointBatch) -> dict[str, Float[Tensor, ""]]:
         """The loss of the source and that of the target in turn, the other one 0; of the source where no label is accepted."""
         none, turn = batch.source.images.new_zeros(()), self.steps % 2
-        if self.model.training:
-            self.steps += 1
+        self.steps += 1
         found = self.target_losses(batch) if turn and self.gamma else {TARGET: none}
         return {SOURCE: none, **found} if found[TARGET].requires_grad else {SOURCE: self.source_losses(batch), TARGET: none}
 
