@@ -64,6 +64,13 @@ def test_a_run_learns_and_leaves_everything_in_its_folder(whole):
     assert result.model.card.scores["val/pck@0.1"] == result.metrics["pck@0.1"]
 
 
+def test_a_model_that_was_loaded_trains_as_a_new_one(tiny, whole, tmp_path):
+    """A model of a file is in evaluation mode: its batch norms kept their statistics, and nothing was dropped."""
+    recipe = tiny.recipe()
+    recipe.model.eval()
+    assert same(fit(recipe, out=tmp_path / "run", console=silent(), **HERE).model, whole[0].model)
+
+
 def test_a_run_tells_its_network_its_learning_rate_and_where_the_time_goes(whole):
     _, text = whole
     for words in ("parameters", "multiply-adds", "learning rate", "ground-truth boxes", "where the time goes"):

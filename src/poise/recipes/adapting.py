@@ -228,7 +228,7 @@ class PseudoOptions(AdaptOptions):
     def begin(self) -> int:
         """Epoch of the first round."""
         if self.source_epochs is None:
-            return 0 if self.start is not None else self.epochs // 3
+            return 0 if self.start is not None else min(max(1, self.epochs // 3), self.epochs - 1)
         if self.source_epochs >= self.epochs:
             raise InputError(f"--source-epochs {self.source_epochs} leaves none of {self.epochs} epochs for the target")
         return self.source_epochs

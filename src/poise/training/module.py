@@ -142,7 +142,8 @@ class Module(LightningModule):
         return self
 
     def on_train_start(self) -> None:
-        """Start the clock, and tell the task of the run."""
+        """Start the clock, and tell the task of the run; a model that was loaded from a file is in evaluation mode till now."""
+        self.train()
         self.begun = True
         self._since = time.monotonic()
         self._freeze()
