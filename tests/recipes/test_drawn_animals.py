@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from poise.errors import InputError
-from poise.recipes.adapt import source_only
-from poise.recipes.adapting import AdaptOptions
+from poise.recipes.adapt import cc_ssl, source_only
+from poise.recipes.adapting import AdaptOptions, CcSslOptions
 from poise.recipes.drawn_animals import drawn_animals
 from poise.weights.cache import PEOPLE, shipped
 from poise.weights.model_file import load
@@ -40,3 +40,15 @@ def test_a_model_to_start_from_is_not_random(drawn):
     file = drawn / "annotations.json"
     with pytest.raises(InputError, match="--from-scratch begins with random weights, and --start with those of a model"):
         source_only(AdaptOptions(source=file, target=file, start=file, from_scratch=True))
+
+
+def test_published_maps_are_square_which_is_said_before_anything_is_made(drawn):
+    file = drawn / "annotations.json"
+    with pytest.raises(InputError, match=r"16x8 cells; leave --published out"):
+        cc_ssl(CcSslOptions(source=file, target=file, size=(64, 32), published=True))
+
+
+@pytest.mark.parametrize(("epochs", "begin"), [(1, 0), (2, 1), (3, 1), (30, 10)])
+def test_labels_are_not_those_of_an_untrained_model_where_there_is_an_epoch_to_learn_in(epochs, begin, drawn):
+    file = drawn / "annotations.json"
+    assert CcSslOptions(source=file, target=file, epochs=epochs).begin == begin

@@ -54,6 +54,26 @@ def _resized(one: Float[np.ndarray, "h w"], scale: float) -> Float[np.ndarray, "
     return whole
 
 
+def averaged_codec(model: PoseModel, augmentation: Augmentation) -> MapCodec:
+    """The codec of a model whose heatmaps can be averaged as CC-SSL's release does: square ones, one for each keypoint.
+
+    Args:
+        model: The model.
+        augmentation: How views are changed; the release scales and rotates them.
+
+    Raises:
+        InputError: The model has other outputs, or views are shifted or mirrored.
+    """
+    codec = model.codec
+    if not isinstance(codec, MapCodec) or codec.cells[0] != codec.cells[1] or augmentation.flip or augmentation.translation:
+        cells = f" with {codec.cells[0]}x{codec.cells[1]} cells" if isinstance(codec, MapCodec) else ""
+        raise InputError(
+            f"--published averages square heatmaps of scaled and rotated views, and {model.card.name} is read by "
+            f"{type(codec).__name__}{cells}; leave --published out, or take a model with square views and one map a keypoint"
+        )
+    return codec
+
+
 def published_consensus(
     model: PoseModel, target: Target, run: TaskRun, *, views: int, augmentation: Augmentation, seed: int
 ) -> tuple[Consensus, Float[Tensor, " n"]]:
@@ -70,12 +90,7 @@ def published_consensus(
     Raises:
         InputError: The model has other outputs.
     """
-    codec = model.codec
-    if not isinstance(codec, MapCodec) or codec.cells[0] != codec.cells[1] or augmentation.flip or augmentation.translation:
-        raise InputError(
-            f"the release averages square heatmaps of scaled and rotated views, and {model.card.name} is read by "
-            f"{type(codec).__name__} with {codec.cells} cells; leave --published out"
-        )
+    codec = averaged_codec(model, augmentation)
     first = model.val_views(target, seed=seed)
     others = model.train_views(TrainData("adaptation", target, augmentation), seed=seed)
     n, k = len(first), len(model.skeleton)

@@ -8,9 +8,11 @@ from poise.adaptation.ends import SourceOnly, Supervised
 from poise.adaptation.mean_teacher import MeanTeacher
 from poise.adaptation.pplo import Growth, Pplo
 from poise.adaptation.pseudo import Labelling
+from poise.adaptation.published import averaged_codec
 from poise.adaptation.readings import CHANGES
 from poise.adaptation.task import Domains
 from poise.errors import InputError
+from poise.models.require import require_pose
 from poise.recipes.adapting import AdaptOptions, CcSslOptions, MeanTeacherOptions, PploOptions
 from poise.recipes.base import Recipe
 from poise.training.task import MakeTask
@@ -73,7 +75,7 @@ def cc_ssl(options: CcSslOptions) -> Recipe:
         options: Source, target, model, and how labels are made.
 
     Raises:
-        InputError: A flag that changes nothing.
+        InputError: A flag that changes nothing, or --published with a model that has no square heatmaps.
     """
     if options.published and not options.by_keypoint:
         raise InputError("--no-by-keypoint changes nothing with --published, whose threshold is that of all keypoints")
@@ -91,7 +93,10 @@ def cc_ssl(options: CcSslOptions) -> Recipe:
         )
 
     recipe = options.recipe("cc_ssl", method)
-    return options.published_recipe(recipe) if options.published else recipe
+    if not options.published:
+        return recipe
+    averaged_codec(require_pose(recipe.model), options.labelling.augmentation)
+    return options.published_recipe(recipe)
 
 
 def pplo(options: PploOptions) -> Recipe:
