@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from poise.inference.follow import Follower, FollowSettings
 from poise.inference.video import VideoPipeline, VideoSettings, predictor_for, video
 from poise.inference.video_results import VideoResults, read_frames
 from poise.models.top_down import TopDown
+from poise.models.values import Course, Region
 from poise.skeletons import Skeleton
 from poise.structures import Key
 
@@ -287,6 +289,13 @@ def test_a_run_killed_at_three_places_goes_on_to_the_same_bytes(
     assert not (killed / ".poise-video").exists()
 
 
+def test_a_run_killed_before_its_first_chunk_was_whole_begins_anew(film: Path, tmp_path: Path) -> None:
+    source, own = open_source(str(film)), model()
+    VideoResults(tmp_path, source, own, asked={"film": "squares"}).poses.write_text('{"file_name": "f0')
+    run_through(film, tmp_path, stop_after=None, resume=True, chunk=64)
+    assert [row["frame"] for row in read_frames(tmp_path / "poses.jsonl")] == list(range(FRAMES))
+
+
 def test_what_cannot_be_gone_on_with_is_told(film: Path, tmp_path: Path) -> None:
     source, own = open_source(str(film)), model()
     with pytest.raises(InputError, match="holds no video to go on with"):
@@ -478,7 +487,51 @@ def test_photographs_and_videos_are_told_apart(
     assert not (tmp_path / "a").exists()
 
 
+def test_one_box_takes_the_place_of_one_person_who_is_followed() -> None:
+    predictor = predictor_for(model(), detector=SquareDetector())
+    follower = Follower(model(), predictor.settings, predictor.detector)
+    box, known = torch.tensor([40.0, 40, 70, 110]), Course((55.0, 75.0), (2.0, 0.0), seen=9)
+    follower.regions = [Region(box, course=known), Region(box + torch.tensor([8.0, 0, 8, 0]), course=known)]
+    [fresh, behind] = follower._joined([Region(box + 1, 0.7)])
+    assert fresh.box.equal(box + 1)
+    assert fresh.course == known, "who is detected again goes on as before"
+    assert behind.box.equal(follower.regions[1].box), "who stands behind is not forgotten"
+    assert behind.missed == 1
+    follower.regions = [follower.regions[0], replace(follower.regions[1], course=Course())]
+    assert len(follower._joined([Region(box + 1, 0.7)])) == 1, "a second view of the same person is"
+
+
+def test_who_is_hidden_is_looked_for_where_they_should_be() -> None:
+    predictor = predictor_for(model(), detector=SquareDetector())
+    follower = Follower(model(), predictor.settings, predictor.detector, how=FollowSettings(hidden=3, known=5))
+    course = Course()
+    for step in range(8):
+        course = course.at((40.0 + 2 * step, 60.0))
+    assert course.velocity == pytest.approx((2.0, 0.0))
+    region: Region | None = Region(torch.tensor([40.0, 40, 70, 80]), course=course)  # the view had gone over to somebody at 55
+    middles = []
+    for _ in range(3):
+        assert region is not None
+        region = follower._hidden(region)
+        assert region is not None
+        middles.append(float(region.box[0] + region.box[2]) / 2)
+        follower.regions = [region]
+        follower.restore(json.loads(json.dumps(follower.to_plain())))
+        [region] = follower.regions
+    assert middles == pytest.approx([56.0, 58.0, 60.0])
+    assert follower._hidden(region) is None, "they are given up"
+    assert follower._hidden(Region(region.box, course=Course((55.0, 60.0), seen=4))) is None, "who was hardly seen"
+
+
 def test_numbers_of_following_are_checked() -> None:
-    for wrong in ({"detect_every": 0}, {"growth": 0.0}, {"overlap": 2.0}, {"least": 2.0}, {"duplicate": 0.0}):
+    for wrong in (
+        {"hidden": -1},
+        {"known": 0},
+        {"detect_every": 0},
+        {"growth": 0.0},
+        {"overlap": 2.0},
+        {"least": 2.0},
+        {"duplicate": 0.0},
+    ):
         with pytest.raises(InputError, match="following"):
             FollowSettings(**wrong)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,8 +13,9 @@ from poise.errors import InputError, SkeletonMismatch
 from poise.metrics.tracks import FrameTracks, track_scores
 from poise.skeletons import COCO17
 from poise.structures import Key, Poses
-from poise.tracking.appearance import colour_histograms
+from poise.tracking.appearance import body_colours, colour_histograms
 from poise.tracking.motion import BoxMotion
+from poise.tracking.seen import unit
 from poise.tracking.tracker import Tracker, TrackSettings
 
 # x, y of a standing person of height 1, feet at 0: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles
@@ -191,6 +193,39 @@ def test_colours_tell_two_people_apart_who_change_places_while_hidden() -> None:
     assert colour_histograms(red, torch.tensor([[900.0, 900.0, 950.0, 950.0]])).sum() == 0
 
 
+def painted(people: list[tuple[np.ndarray, tuple[int, int, int]]]) -> torch.Tensor:
+    """An image with people of one colour each, the last in front."""
+    pixels = np.full((480, 640, 3), 90, dtype=np.uint8)
+    for xy, colour in people:
+        for a, b in COCO17.bones:
+            ends = [tuple(np.rint(xy[COCO17.keypoints.index(name)]).astype(int).tolist()) for name in (a, b)]
+            cv2.line(pixels, ends[0], ends[1], colour, 14)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def test_the_looks_of_somebody_are_theirs_even_half_behind_another_one() -> None:
+    red, blue = (220, 20, 20), (20, 20, 220)
+    behind, before = (Walker(n, 200, 420, x, 0.0, width=None).at(0) for n, x in ((1, 300), (2, 325)))
+    alone = body_colours(painted([(behind, red)]), poses_of(behind[None], 0))[0]
+    both, poses = painted([(behind, red), (before, blue)]), poses_of(np.stack((behind, before)), 0)
+    looks, boxes = body_colours(both, poses), colour_histograms(both, poses.boxes)
+    assert float(looks[0] @ alone) > 0.8
+    assert float(looks[0] @ looks[1]) < 0.5 < float(boxes[0] @ boxes[1]), "the boxes show much of the same"
+    same = body_colours(both, poses_of(np.stack((before, before)), 0))
+    assert not same.any(), "nothing is known of two who are in one place"
+    outside = poses_of(behind[None] - [900, 0], 0)
+    assert not body_colours(both, outside).any()
+
+
+def test_looks_that_are_not_known_count_neither_way() -> None:
+    walkers = [Walker(1, 200, 420, 200, 2.0, width=None), Walker(2, 200, 420, 420, 1.0, width=None)]
+    tracker = Tracker(TrackSettings(appearance=4.0, min_similarity=0.5))
+    for frame in range(12):
+        looks = torch.eye(2) if frame < 5 else torch.zeros(2, 2)
+        assert tracker.update(frame_of(walkers, frame)[1], appearance=looks).track.tolist() == [1, 2]  # type: ignore[union-attr]
+    assert all(track.look is not None and track.look.any() for track in tracker.tracks), "what was known is remembered"
+
+
 def test_somebody_new_gets_an_id_once_confirmed() -> None:
     tracker = Tracker(TrackSettings(confirm=3))
     ids = []
@@ -311,3 +346,38 @@ def test_who_came_back_beside_somebody_is_known_again_once_alone() -> None:
     for frame in range(61, 90):
         ids = ids_of(tracker, [back, b], frame, [BLUE if frame < 70 else RED, BLUE])
     assert ids == [1, 2]
+
+
+def test_who_is_taken_for_another_pose_is_known_again_where_they_are_alone() -> None:
+    a, b = Walker(1, 200, 400, 150, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
+    back = Walker(3, 200, 400, 320, 0.0, width=None)
+    tracker = Tracker()
+    for frame in range(5):
+        assert ids_of(tracker, [a, b], frame, [RED, BLUE]) == [1, 2]
+    nothing = np.zeros(3)
+    for frame in range(5, 40):
+        assert ids_of(tracker, [a, b], frame, [nothing, BLUE]) == [1, 2], "a false pose, of which no looks are known"
+    assert ids_of(tracker, [a, b, back], 40, [nothing, BLUE, RED]) == [3, 2, 1]
+
+
+@pytest.mark.parametrize(("still", "believed"), [(10, False), (0, True)])
+def test_who_is_lost_for_a_moment_still_stands_before_others(still: int, believed: bool) -> None:
+    tracker = Tracker(TrackSettings(still=still))
+    for frame in range(5):
+        ids_of(tracker, [Walker(1, 200, 400, 500, 0.0, width=None)], frame, [BLUE])
+    for frame in range(5, 7):  # the first is not found in these frames, and would look otherwise
+        assert ids_of(tracker, [Walker(2, 200, 400, 470, 0.0, width=None)], frame, [unit(RED + BLUE / 2)]) == [2]
+    [track] = [track for track in tracker.tracks if track.id == 2]
+    assert track.sure == believed
+
+
+def test_remembered_looks_do_not_drift_to_somebody_else() -> None:
+    walker, tracker = [Walker(1, 200, 400, 200, 0.0, width=None)], Tracker(TrackSettings(memory=0.99))
+    for frame in range(5):
+        ids_of(tracker, walker, frame, [RED])
+    for step in range(60):  # little by little another one stands before them
+        angle = step / 60 * math.pi / 2
+        ids_of(tracker, walker, 5 + step, [np.array([math.cos(angle), math.sin(angle), 0.0])])
+    [track] = [track for track in tracker.tracks if track.id == 1]
+    assert track.look is not None
+    assert float(track.look @ RED) > 0.9

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, final
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from poise.dims import Size
 from poise.errors import InputError
@@ -20,7 +23,7 @@ from poise.inference.settings import InferenceSettings
 from poise.inference.stream import eval_mode
 from poise.metrics.nms import box_iou, greedy_nms
 from poise.models.top_down import TopDown
-from poise.models.values import Image, ImageViews, Region
+from poise.models.values import Course, Image, ImageViews, Region
 from poise.structures import Key, Poses
 from poise.transforms.crop import Frame
 
@@ -43,6 +46,9 @@ class FollowSettings:
         search: Frames for which the detector runs more often once there are fewer people: who went behind somebody, and whose
             view showed that one, comes out again.
         search_every: Frames from one run of the detector to the next meanwhile.
+        hidden: Frames for which somebody is looked for where they should be by now, while the view there shows somebody else;
+            0 for none.
+        known: Frames in which they must have been seen before.
 
     Raises:
         InputError: A number is out of its range.
@@ -57,16 +63,20 @@ class FollowSettings:
     misses: int = 4
     search: int = 30
     search_every: int = 2
+    hidden: int = 0
+    known: int = 5
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         shares = 0 <= self.overlap <= 1 and 0 <= self.least <= 1
-        counts = self.detect_every >= 1 and self.search_every >= 1 and self.misses >= 0 and self.search >= 0
+        counts = min(self.detect_every, self.search_every, self.known) >= 1
+        counts = counts and min(self.misses, self.search, self.hidden) >= 0
         if not counts or self.growth <= 0 or not shares or self.duplicate <= 0:
             raise InputError(
-                f"following: detect_every and search_every are at least 1, growth and duplicate are above 0, overlap and least "
-                f"are 0 to 1, misses and search are 0 or more, found {self.detect_every}, {self.search_every}, {self.growth}, "
-                f"{self.duplicate}, {self.overlap}, {self.least}, {self.misses} and {self.search}"
+                f"following: detect_every, search_every and known are at least 1, growth and duplicate are above 0, overlap "
+                "and least are 0 to 1, misses, search and hidden are 0 or more, found "
+                f"{self.detect_every}, {self.search_every}, {self.known}, {self.growth}, {self.duplicate}, {self.overlap}, "
+                f"{self.least}, {self.misses}, {self.search} and {self.hidden}"
             )
 
 
@@ -159,17 +169,21 @@ class Follower:
             following = self.model.next_regions(views, answers, poses=poses, size=size, **how)
         sure = (poses.pose_score >= self.how.min_score).tolist()
         good = [there and region is not None for there, region in zip(sure, following, strict=True)]
+        before = self.regions if len(self.regions) == len(poses) else [Region(box) for box in poses.boxes]
         # A detection that turns out to be nobody is no loss: the detector would run in every frame of a crowd.
-        self._lost = not any(good) or sum(good) < self._followed
-        kept = self._different(poses)
-        missed = [region.missed for region in self.regions] if len(self.regions) == len(poses) else [0] * len(poses)
-        self.regions = [replace(r, missed=missed[i]) for i in kept if good[i] and (r := following[i]) is not None]
-        if len(self.regions) < self._followed:
+        shown = sum(there and not region.course.hidden for there, region in zip(good, before, strict=True))
+        self._lost = not any(good) or shown < self._followed
+        kept = self._different(poses, before, following)
+        seen = [self._seen(before[i], region) for i in kept if good[i] and (region := following[i]) is not None]
+        others = [before[i] for i in range(len(poses)) if i not in kept or (before[i].course.hidden and not good[i])]
+        self.regions = [*seen, *(moved for region in others if (moved := self._hidden(region)) is not None)]
+        if len(seen) < self._followed:
             self._search = self.how.search
-        self._followed = len(self.regions)
+        self._followed = len(seen)
+        show = [i for i in kept if good[i] or not before[i].course.hidden]
         if look.fresh is not None:
             self._join(look.fresh.result())
-        return replace(poses if len(kept) == len(poses) else poses[kept], skeleton=self.model.skeleton, size=size)
+        return replace(poses if len(show) == len(poses) else poses[show], skeleton=self.model.skeleton, size=size)
 
     @property
     def _detects(self) -> bool:
@@ -195,18 +209,47 @@ class Follower:
     def _join(self, fresh: list[Region]) -> None:
         """Look at detected people, too; who is no longer followed after this was given up and not lost."""
         self.regions = self._joined(fresh)
-        self._followed = min(self._followed, len(self.regions))
+        self._followed = min(self._followed, sum(not region.course.hidden for region in self.regions))
 
     def _joined(self, fresh: list[Region]) -> list[Region]:
         """Regions of detected people, and those of followed people whom the detector does not see."""
         if not self.regions or (not fresh and self.detector is None):
             return [*fresh, *self.regions]
         boxes = [torch.stack([r.box for r in some]) if some else torch.zeros(0, 4) for some in (fresh, self.regions)]
-        shared = box_iou(*boxes) >= self.how.overlap
+        share = box_iou(*boxes)
+        shared = share >= self.how.overlap
         if self.detector is None:  # the model's own detector is coarser than what it follows
             return [*self.regions, *(r for i, r in enumerate(fresh) if not shared[i].any())]
-        unseen = [replace(r, missed=r.missed + 1) for j, r in enumerate(self.regions) if not shared[:, j].any()]
-        return [*fresh, *(r for r in unseen if not self.how.misses or r.missed < self.how.misses)]
+        whose = _pairs(share, self.how.overlap)
+        found = [replace(r, course=self.regions[whose[i]].course) if i in whose else r for i, r in enumerate(fresh)]
+        kept = [self._unseen(r, near=bool(shared[:, j].any())) for j, r in enumerate(self.regions) if j not in whose.values()]
+        return [*found, *(region for region in kept if region is not None)]
+
+    def _unseen(self, region: Region, *, near: bool) -> Region | None:
+        """The region of somebody whom the detector does not see, who may be behind one `near` whom it sees; None for nobody."""
+        if region.course.hidden:
+            return region
+        if near and region.course.seen < self.how.known:
+            return None  # a second view of the one who is seen
+        missed = replace(region, missed=region.missed + 1)
+        return missed if not self.how.misses or missed.missed < self.how.misses else None
+
+    def _seen(self, before: Region, region: Region) -> Region:
+        """Where to look next for somebody who was seen."""
+        return replace(region, missed=before.missed, course=before.course.at(_middle(region.box)))
+
+    def _hidden(self, region: Region) -> Region | None:
+        """Where to look next for somebody whose view showed somebody else; None where they are given up."""
+        course = region.course
+        if course.place is None or course.seen < self.how.known or course.hidden >= self.how.hidden:
+            return None
+        on, (x, y) = course.on(), _middle(region.box)
+        step = (on.place[0] - course.place[0], on.place[1] - course.place[1]) if on.place else (0.0, 0.0)
+        if not course.hidden:  # the view had gone over to who was seen
+            step = (on.place[0] - x, on.place[1] - y) if on.place else step
+        frame = region.frame
+        turned = None if frame is None else replace(frame, centre=(frame.centre[0] + step[0], frame.centre[1] + step[1]))
+        return replace(region, box=region.box + torch.tensor(step).repeat(2), score=1.0, frame=turned, course=on)
 
     def _answers(self, views: ImageViews) -> list[Any]:
         """What the model answers to each view."""
@@ -219,12 +262,15 @@ class Follower:
         self.seconds["network"] += time.perf_counter() - begun
         return answers
 
-    def _different(self, poses: Poses) -> list[int]:
-        """Indices of the poses without second ones of the same person, in their order."""
+    def _different(self, poses: Poses, before: Sequence[Region], after: Sequence[Region | None]) -> list[int]:
+        """Indices of the poses without second ones of the same person, in their order; that stays whose view fits it best."""
         if len(poses) < 2:
             return list(range(len(poses)))
         similar = self.model.similarity(poses, self.model.skeleton.sigmas)
-        kept = greedy_nms((similar > self.how.duplicate).numpy(), poses.pose_score)
+        fits = [
+            0.0 if own is None else float(box_iou(own.box[None], old.box[None])) for own, old in zip(after, before, strict=True)
+        ]
+        kept = greedy_nms((similar > self.how.duplicate).numpy(), poses.pose_score * torch.tensor(fits))
         return sorted(kept.tolist())
 
     def to_plain(self) -> dict[str, Any]:
@@ -234,6 +280,7 @@ class Follower:
                 "box": region.box.tolist(),
                 "score": region.score,
                 "missed": region.missed,
+                "course": [region.course.place, region.course.velocity, region.course.seen, region.course.hidden],
                 "frame": None if region.frame is None else [*region.frame.centre, *region.frame.extent, region.frame.angle],
             }
             for region in self.regions
@@ -256,6 +303,7 @@ class Follower:
                 float(one["score"]),
                 _frame(one["frame"]),
                 int(one.get("missed", 0)),
+                _course(one.get("course")),
             )
             for one in values["regions"]
         ]
@@ -266,6 +314,27 @@ def _frame(numbers: Sequence[float] | None) -> Frame | None:
         return None
     x, y, width, height, angle = numbers
     return Frame((x, y), (width, height), angle)
+
+
+def _course(numbers: Sequence[Any] | None) -> Course:
+    if numbers is None:
+        return Course()
+    place, (x, y), seen, hidden = numbers
+    return Course(None if place is None else (place[0], place[1]), (x, y), seen, hidden)
+
+
+def _middle(box: Float[Tensor, "4"]) -> tuple[float, float]:
+    x0, y0, x1, y1 = box.tolist()
+    return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+def _pairs(share: Float[Tensor, "m n"], least: float) -> dict[int, int]:
+    """Rows with the column of each, one to one, the greatest shares first."""
+    found: dict[int, int] = {}
+    for value, row, column in sorted(((float(v), i, j) for (i, j), v in np.ndenumerate(share.numpy())), reverse=True):
+        if value >= least and row not in found and column not in found.values():
+            found[row] = column
+    return found
 
 
 def _same(image: Image) -> Image:

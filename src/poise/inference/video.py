@@ -31,7 +31,7 @@ from poise.models.top_down import TopDown
 from poise.models.values import Image
 from poise.runtimes.choice import TORCH
 from poise.structures import Key, Poses
-from poise.tracking.appearance import colour_histograms
+from poise.tracking.appearance import body_colours
 from poise.tracking.choose import smoothers
 from poise.tracking.smoothing import Chain
 from poise.tracking.tracker import Tracker, TrackSettings
@@ -191,7 +191,7 @@ class VideoPipeline:
         lowest = self.settings.min_score
         poses = every if lowest is None else every[every.pose_score >= lowest]
         poses = poses[large(poses.boxes, self.settings.min_area)]
-        looks = colour_histograms(frame.image, poses.boxes) if self.settings.appearance else None
+        looks = body_colours(frame.image, poses) if self.settings.appearance else None
         self._waiting.append(frame)
         return self._ready(self.chain.update(self.tracker.update(poses, appearance=looks)))
 

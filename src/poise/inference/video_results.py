@@ -91,8 +91,11 @@ class VideoResults:
 
     def _take_up(self) -> None:
         file = self.work / STATE
+        if self.work.is_dir() and not file.is_file():  # killed before its first chunk was whole
+            self._begin()
+            return
         if not file.is_file():
-            what = "is finished" if self.poses.is_file() and not self.work.exists() else "holds no video to go on with"
+            what = "is finished" if self.poses.is_file() else "holds no video to go on with"
             raise InputError(f"{str(self.folder)!r} {what}; leave out --resume")
         state = read_json(file, what="state of a video", error=ReadError, missing=ReadError)
         other = [name for name in self.asked if state["asked"].get(name) != self.asked[name]]

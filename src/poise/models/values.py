@@ -93,6 +93,42 @@ class Detections:
     masks: Float[Tensor, "n mh mw"] | None = None
 
 
+STEADY = 0.2
+"""Share of the newest step in the velocity of somebody who is followed: keypoints swing with each stride."""
+
+
+@final
+@dataclass(frozen=True)
+class Course:
+    """How somebody moves who is followed through a video.
+
+    Attributes:
+        place: Middle (x, y) of their box, pixels; None where they were not followed yet.
+        velocity: Pixels a frame, x and y.
+        seen: Frames in which they were seen.
+        hidden: Frames since then, in which somebody else was seen in their place.
+    """
+
+    place: tuple[float, float] | None = None
+    velocity: tuple[float, float] = (0.0, 0.0)
+    seen: int = 0
+    hidden: int = 0
+
+    def at(self, place: tuple[float, float]) -> "Course":
+        """The course of somebody who is seen at a place in the next frame."""
+        if self.place is None:
+            return Course(place, seen=1)
+        new = 0.0 if self.hidden else max(STEADY, 1 / self.seen)
+        steps = (to - begin for to, begin in zip(place, self.place, strict=True))
+        x, y = ((1 - new) * v + new * step for v, step in zip(self.velocity, steps, strict=True))
+        return Course(place, (x, y), self.seen + 1)
+
+    def on(self) -> "Course":
+        """The course of somebody who is hidden in the next frame: they move on."""
+        place = self.place or (0.0, 0.0)
+        return replace(self, place=(place[0] + self.velocity[0], place[1] + self.velocity[1]), hidden=self.hidden + 1)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Region:
@@ -103,12 +139,14 @@ class Region:
         score: Confidence of that box; 1 where the person was followed.
         frame: The turned square of a model with alignment keypoints; None for a box.
         missed: Runs of the detector in a row in which it saw nobody there.
+        course: How the person moves.
     """
 
     box: Float[Tensor, "4"]
     score: float = 1.0
     frame: Frame | None = None
     missed: int = 0
+    course: Course = Course()
 
 
 @final

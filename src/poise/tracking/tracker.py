@@ -19,6 +19,7 @@ from poise.structures import Poses
 from poise.tracking.assignment import assign
 from poise.tracking.boxes import areas, centres, covered, iou, nearness, sigmas_of
 from poise.tracking.motion import BoxMotion
+from poise.tracking.seen import Seen, unit
 
 FARTHEST = float(np.exp(-0.5 * 3.0**2))
 """Nearness below which a pose is out of reach: three times the reach away."""
@@ -50,6 +51,7 @@ class TrackSettings:
         confirm: Frames in a row in which somebody new must be seen to get an id; in those before the id is -1.
         memory: Share of the old in the remembered appearance.
         alone: Share of the box that others may cover where an appearance is learnt and believed.
+        still: Frames for which somebody who is not seen is taken to stand where they should be, and may cover others.
         same_look: Cosine similarity of appearances above which somebody new is a person who was lost; 1 for never.
         other_look: That below which a pose is not the person who is expected there.
         clear: How much less alike everybody else whom the tracker remembers must be.
@@ -75,6 +77,7 @@ class TrackSettings:
     confirm: int = 1
     memory: float = 0.9
     alone: float = 0.1
+    still: int = 10
     same_look: float = 0.8
     other_look: float = 0.6
     clear: float = 0.1
@@ -90,10 +93,11 @@ class TrackSettings:
                 f"tracking: reach must be above 0, max_lost at least 0 and confirm at least 1, found {self.reach}, "
                 f"{self.max_lost} and {self.confirm}"
             )
-        if not (0 <= self.other_look <= self.same_look <= 1 and 0 <= self.alone <= 1) or self.max_known < 0:
+        if not (0 <= self.other_look <= self.same_look <= 1 and 0 <= self.alone <= 1) or min(self.max_known, self.still) < 0:
             raise InputError(
-                f"tracking: alone, other_look and same_look lie between 0 and 1, other_look is not above same_look, and "
-                f"max_known is at least 0, found {self.alone}, {self.other_look}, {self.same_look} and {self.max_known}"
+                "tracking: alone, other_look and same_look lie between 0 and 1, other_look is not above same_look, and "
+                f"max_known and still are at least 0, found {self.alone}, {self.other_look}, {self.same_look}, "
+                f"{self.max_known} and {self.still}"
             )
 
 
@@ -147,22 +151,6 @@ class Track:
         return cls(**(own | arrays | {"motion": motion, "centre": np.array(own["centre"]), "look": look}))
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """The poses of a frame as arrays of float64."""
-
-    xy: Float[np.ndarray, "n k 2"]
-    known: Bool[np.ndarray, "n k"]
-    boxes: Float[np.ndarray, "n 4"]
-    score: Float[np.ndarray, " n"]
-    looks: Float[np.ndarray, "n d"] | None = None
-    alone: Bool[np.ndarray, " n"] | None = None
-
-    def shows(self, row: int) -> bool:
-        """Whether the appearance of a pose is that of the person, and of nobody before them."""
-        return self.alone is not None and bool(self.alone[row])
-
-
 @final
 @dataclass(eq=False)
 class Tracker:
@@ -191,8 +179,8 @@ class Tracker:
 
         Args:
             poses: Of the next frame.
-            appearance: A vector for each person, such as those of `colour_histograms` or of a re-identification network;
-                people who look alike have vectors of similar direction.
+            appearance: A vector for each person, such as those of `body_colours` or of a re-identification network: of similar
+                direction where people look alike, zeros where nothing is known.
 
         Raises:
             SkeletonMismatch: The poses have other keypoints than those of the frames before.
@@ -214,13 +202,13 @@ class Tracker:
         shown = {row: track for row, track in self._shown.items() if track.id > 0}
         again, left = self._known_again(seen, ids, [*free, *shown], lost, besides=list(shown.values()))
         self.tracks = [track for track in self.tracks if not any(shown.get(row) is track for row in {*shown} - {*left})]
-        self._begin(seen, ids, [row for row in free if row in left])
+        self._begin(seen, ids, [row for row in left if ids[row] < 0])
         self._forget([track for track in lost if track not in again])
         return replace(poses, track=torch.from_numpy(ids))
 
     # one frame
 
-    def _seen(self, poses: Poses, appearance: Float[Tensor, "n d"] | None) -> _Seen:
+    def _seen(self, poses: Poses, appearance: Float[Tensor, "n d"] | None) -> Seen:
         self._check(poses, appearance)
         xy = poses.xy.detach().cpu().double().numpy()
         known = (poses.score.detach().cpu().numpy() >= self.settings.min_keypoint_score) & np.isfinite(xy).all(axis=-1)
@@ -233,10 +221,10 @@ class Tracker:
         self._sigmas = sigmas_of(poses.skeleton, xy.shape[1])
         score = poses.pose_score.detach().cpu().numpy()
         if appearance is None:
-            return _Seen(xy, known, boxes, score)
-        looks = _unit(appearance.detach().cpu().double().numpy())
+            return Seen(xy, known, boxes, score)
+        looks = unit(appearance.detach().cpu().double().numpy())
         alone = (covered(boxes) <= self.settings.alone) & looks.any(axis=-1)
-        return _Seen(xy, known, boxes, score, looks, alone)
+        return Seen(xy, known, boxes, score, looks, alone)
 
     def _check(self, poses: Poses, appearance: Float[Tensor, "n d"] | None) -> None:
         keypoints = {len(track.xy) for track in self.tracks} | {poses.xy.shape[1]}
@@ -251,7 +239,7 @@ class Tracker:
             )
 
     def _round(
-        self, seen: _Seen, ids: np.ndarray, rows: np.ndarray, tracks: Sequence[Track], *, minimum: float | None = None
+        self, seen: Seen, ids: np.ndarray, rows: np.ndarray, tracks: Sequence[Track], *, minimum: float | None = None
     ) -> tuple[list[int], list[Track]]:
         """Assign poses to tracks; the poses and the tracks that are left over come back."""
         lowest = self.settings.min_similarity if minimum is None else minimum
@@ -265,7 +253,7 @@ class Tracker:
             [track for i, track in enumerate(tracks) if i not in taken],
         )
 
-    def _similarity(self, seen: _Seen, rows: np.ndarray, tracks: Sequence[Track]) -> Float[np.ndarray, "m n"]:
+    def _similarity(self, seen: Seen, rows: np.ndarray, tracks: Sequence[Track]) -> Float[np.ndarray, "m n"]:
         """Weighted mean of the similarities of each track with each pose; 0 where the pose is out of reach."""
         if not tracks or not len(rows):
             return np.zeros((len(tracks), len(rows)))
@@ -278,13 +266,14 @@ class Tracker:
         summed = s.iou * iou(expected, boxes) + s.motion * near
         similar, comparable = self._oks(seen, rows, tracks, expected, wide)
         total, summed = total + s.oks * comparable, summed + s.oks * similar * comparable
-        if seen.looks is not None and all(track.look is not None for track in tracks):
-            looks = np.stack([track.look for track in tracks if track.look is not None])
-            total, summed = total + s.appearance, summed + s.appearance * np.clip(looks @ seen.looks[rows].T, 0, 1)
+        if seen.looks is not None:
+            looks = np.stack([np.zeros(seen.looks.shape[1]) if track.look is None else track.look for track in tracks])
+            weight = s.appearance * (looks.any(axis=1)[:, None] & seen.looks[rows].any(axis=1)[None])
+            total, summed = total + weight, summed + weight * np.clip(looks @ seen.looks[rows].T, 0, 1)
         found: np.ndarray = np.where(near < FARTHEST, 0.0, summed / np.maximum(total, 1e-12))
         return np.where(self._alike(seen, rows, tracks) < s.other_look, 0.0, found)
 
-    def _alike(self, seen: _Seen, rows: Sequence[int] | np.ndarray, tracks: Sequence[Track]) -> Float[np.ndarray, "m n"]:
+    def _alike(self, seen: Seen, rows: Sequence[int] | np.ndarray, tracks: Sequence[Track]) -> Float[np.ndarray, "m n"]:
         """Cosine similarity of the appearances of tracks and poses; 1 where one is not known."""
         alike = np.ones((len(tracks), len(rows)))
         if seen.looks is None:
@@ -296,11 +285,12 @@ class Tracker:
         return alike
 
     def _known_again(
-        self, seen: _Seen, ids: np.ndarray, free: Sequence[int], lost: Sequence[Track], *, besides: Sequence[Track]
+        self, seen: Seen, ids: np.ndarray, free: Sequence[int], lost: Sequence[Track], *, besides: Sequence[Track]
     ) -> tuple[list[Track], list[int]]:
-        """Who of the lost is seen again, by appearance alone, and the poses that are left over.
+        """Who is seen again, by appearance alone, and the poses that are left over.
 
-        Such a pose may have a track that began beside somebody else, and shows the person alone for the first time.
+        Such a pose may have a track that began beside somebody else, and shows the person alone for the first time. The person
+        may be lost, or be taken for a pose that does not look like them, which is then left over.
         """
         s, rows = self.settings, [row for row in free if seen.shows(row)]
         known = [t for t in self.tracks if t.look is not None and t.sure and t.id > 0 and t not in besides]
@@ -309,17 +299,24 @@ class Tracker:
         alike = self._alike(seen, rows, known)
         best = np.sort(alike, axis=0)[-2:]
         clear = best[-1] - best[0] >= s.clear if len(known) > 1 else np.ones(len(rows), dtype=bool)
-        missing = np.array([track in lost for track in known])
+        missing = np.array([track in lost or self._doubtful(seen, ids, track) for track in known])
         pairs = assign(np.where(missing[:, None] & clear & (alike == alike.max(axis=0)), alike, 0.0), s.same_look)
+        mistaken = [int(row) for i, _ in pairs for row in np.flatnonzero(ids == known[i].id)]
+        ids[mistaken] = -1
         for i, j in pairs:
             known[i].motion = BoxMotion(seen.boxes[rows[j]])
             self._found(known[i], seen, rows[j])
             ids[rows[j]] = known[i].id
         taken = {rows[j] for _, j in pairs}
-        return [known[i] for i, _ in pairs], [row for row in free if row not in taken]
+        return [known[i] for i, _ in pairs], [row for row in (*free, *mistaken) if row not in taken]
+
+    def _doubtful(self, seen: Seen, ids: np.ndarray, track: Track) -> bool:
+        """Whether somebody has a pose in this frame that does not look like them."""
+        looks = [] if seen.looks is None or track.look is None else seen.looks[ids == track.id] @ track.look
+        return bool(np.any(np.asarray(looks) < self.settings.other_look))
 
     def _oks(
-        self, seen: _Seen, rows: np.ndarray, tracks: Sequence[Track], expected: np.ndarray, wide: np.ndarray
+        self, seen: Seen, rows: np.ndarray, tracks: Sequence[Track], expected: np.ndarray, wide: np.ndarray
     ) -> tuple[Float[np.ndarray, "m n"], Bool[np.ndarray, "m n"]]:
         """OKS of the keypoints of each track, moved as its box is expected to move; and where any keypoint can be compared."""
         moved = centres(expected) - np.stack([track.centre for track in tracks])
@@ -331,26 +328,35 @@ class Tracker:
         similar = (np.exp(-away / np.maximum(scale, 1e-9)) * both).sum(axis=-1)
         return similar / np.maximum(both.sum(axis=-1), 1), both.any(axis=-1)
 
-    def _found(self, track: Track, seen: _Seen, row: int) -> None:
+    def _found(self, track: Track, seen: Seen, row: int) -> None:
         track.motion.update(seen.boxes[row])
         known, centre = seen.known[row], centres(seen.boxes[row])
         track.xy = np.where(known[:, None], seen.xy[row], track.xy + (centre - track.centre))
         track.known = known if known.any() else track.known
         track.centre, track.lost, track.seen = centre, 0, track.seen + 1
         if seen.looks is not None:
-            if seen.shows(row) and not track.sure:
+            shown = seen.shows(row) and (track.sure or not self._beside(seen.boxes[row], track))
+            if shown and not track.sure:
                 self._shown[row] = track
-            self._learn(track, seen.looks[row], shown=seen.shows(row))
+            self._learn(track, seen.looks[row], shown=shown)
         self._confirm(track)
 
+    def _beside(self, box: Float[np.ndarray, "4"], track: Track | None = None) -> bool:
+        """Whether anybody else is, or should be, where a box is, though they may not be seen there."""
+        others = [one.motion.box for one in self.tracks if one is not track and one.id > 0 and one.lost < self.settings.still]
+        return bool(others) and float(covered(np.stack((box, *others)))[0]) > self.settings.alone
+
     def _learn(self, track: Track, look: Float[np.ndarray, " d"], *, shown: bool) -> None:
-        """Remember an appearance: once the person was alone, that of moments in which they are."""
+        """Remember an appearance: once the person was alone, that of moments in which they are and look much the same."""
+        s = self.settings
+        if not look.any():
+            return
         if track.look is None or (shown and not track.sure):
             track.look, track.sure = look, shown
-        elif shown or not track.sure:
-            track.look = _unit(self.settings.memory * track.look + (1 - self.settings.memory) * look)
+        elif not track.sure or (shown and (s.same_look >= 1 or look @ track.look >= s.same_look)):
+            track.look = unit(s.memory * track.look + (1 - s.memory) * look)
 
-    def _begin(self, seen: _Seen, ids: np.ndarray, free: Sequence[int]) -> None:
+    def _begin(self, seen: Seen, ids: np.ndarray, free: Sequence[int]) -> None:
         """New tracks for confident poses that belong to nobody."""
         taken = [track.motion.box for track in self.tracks if track.lost == 0]
         for row in sorted(free, key=lambda row: -float(seen.score[row])):
@@ -359,7 +365,7 @@ class Tracker:
                 continue
             track = Track(-1, BoxMotion(box), seen.xy[row].copy(), seen.known[row].copy(), centres(box))
             if seen.looks is not None:
-                self._learn(track, seen.looks[row], shown=seen.shows(row))
+                self._learn(track, seen.looks[row], shown=seen.shows(row) and not self._beside(box))
             self._confirm(track)
             self.tracks.append(track)
             taken.append(box)
@@ -388,9 +394,3 @@ class Tracker:
     def restore(self, values: dict[str, Any]) -> None:
         """Remember what `to_plain` wrote."""
         self.tracks, self._next = [Track.from_plain(one) for one in values["tracks"]], int(values["next"])
-
-
-def _unit(looks: np.ndarray) -> np.ndarray:
-    """Vectors of length 1."""
-    found: np.ndarray = looks / np.maximum(np.linalg.norm(looks, axis=-1, keepdims=True), 1e-12)
-    return found

@@ -1,0 +1,28 @@
+"""The poses of a frame as a tracker reads them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The poses of a frame as arrays of float64."""
+
+    xy: Float[np.ndarray, "n k 2"]
+    known: Bool[np.ndarray, "n k"]
+    boxes: Float[np.ndarray, "n 4"]
+    score: Float[np.ndarray, " n"]
+    looks: Float[np.ndarray, "n d"] | None = None
+    alone: Bool[np.ndarray, " n"] | None = None
+
+    def shows(self, row: int) -> bool:
+        """Whether the appearance of a pose is that of the person, and of nobody before them."""
+        return self.alone is not None and bool(self.alone[row])
+
+
+def unit(looks: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n d"]:
+    """Vectors of length 1; of zeros zeros."""
+    found: np.ndarray = looks / np.maximum(np.linalg.norm(looks, axis=-1, keepdims=True), 1e-12)
+    return found
