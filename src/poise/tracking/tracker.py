@@ -268,8 +268,7 @@ class Tracker:
         total, summed = total + s.oks * comparable, summed + s.oks * similar * comparable
         if seen.looks is not None:
             looks = np.stack([np.zeros(seen.looks.shape[1]) if track.look is None else track.look for track in tracks])
-            told: tuple[np.ndarray, np.ndarray] = looks.any(axis=1), seen.looks[rows].any(axis=1)
-            weight = s.appearance * np.outer(*told)
+            weight = s.appearance * np.outer(looks.any(axis=1), seen.looks[rows].any(axis=1))
             total, summed = total + weight, summed + weight * np.clip(looks @ seen.looks[rows].T, 0, 1)
         found: np.ndarray = np.where(near < FARTHEST, 0.0, summed / np.maximum(total, 1e-12))
         return np.where(self._alike(seen, rows, tracks) < s.other_look, 0.0, found)
