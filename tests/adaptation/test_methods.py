@@ -68,11 +68,11 @@ class Unlabelled(Dataset):
         return replace(labels, visible=torch.zeros_like(labels.visible))
 
 
-def adaptation(tiny, name, *, epochs=4, labelled=True, best="agreement", **changes):
+def adaptation(tiny, name, *, epochs=4, labelled=True, best="agreement", keep_norms=False, **changes):
     recipe = tiny.recipe(tiny.Tiny(people=16, batch=4, epochs=epochs))
     dots = tiny.Dots(12, seed=5)
     target = Target(dots if labelled else Unlabelled(dots), skeleton=recipe.model.skeleton)
-    task = partial(METHODS[name], domains=Domains(target))
+    task = partial(METHODS[name], domains=Domains(target, keep_norms=keep_norms))
     return replace(recipe, name=name, task=task, best=best, val_every=1, **changes)
 
 
@@ -241,6 +241,24 @@ def test_a_model_that_was_loaded_learns_the_target_too(tiny, tmp_path, name):
         rows = list(csv.DictReader(file))
     assert state(tmp_path / "run")["poise"]["task"]["steps"] == int(rows[-1]["step"])
     assert float(rows[-1]["train/target"]) > 0
+
+
+def test_the_mean_teachers_weight_rises_by_design_which_is_no_divergence(tiny, tmp_path):
+    recipe = adaptation(tiny, "mean_teacher", epochs=8)
+    console = Console(record=True, width=200, file=io.StringIO())
+    fit(recipe, out=tmp_path / "run", console=console, **HERE)
+    assert recipe.task(recipe.model).rising_parts == ("target",)
+    assert "diverges" not in console.export_text()
+
+
+@pytest.mark.parametrize("keep_norms", [True, False])
+def test_batch_norms_keep_their_statistics_where_that_is_asked_for(tiny, tmp_path, keep_norms):
+    recipe = adaptation(tiny, "cc_ssl", epochs=2, keep_norms=keep_norms)
+    before = recipe.model.network.backbone[1].running_mean.clone()
+    weights = recipe.model.network.backbone[1].weight.detach().clone()
+    trained = fit(recipe, out=tmp_path / "run", console=silent(), **HERE).model.network.backbone[1]
+    assert torch.equal(trained.running_mean, before) == keep_norms
+    assert not torch.equal(trained.weight, weights)  # what they learn is learnt
 
 
 def iter_batches(task, recipe):

@@ -52,3 +52,9 @@ def test_published_maps_are_square_which_is_said_before_anything_is_made(drawn):
 def test_labels_are_not_those_of_an_untrained_model_where_there_is_an_epoch_to_learn_in(epochs, begin, drawn):
     file = drawn / "annotations.json"
     assert CcSslOptions(source=file, target=file, epochs=epochs).begin == begin
+
+
+def test_learn_norms_is_for_a_model_to_start_from(drawn):
+    file = drawn / "annotations.json"
+    with pytest.raises(InputError, match="--learn-norms is for the model of --start"):
+        source_only(AdaptOptions(source=file, target=file, learn_norms=True))

@@ -128,6 +128,7 @@ BESIDE: Mapping[str, dict[str, Any]] = {
     "source_set": {"source": Path("demo"), "source_set": ["people=2", "checked=1"]},
     "target_boxes": {"target": "PHOTOS"},
     "start": {"size": None},
+    "learn_norms": {"start": "START", "size": None},
     "map": {"annotations": ["ANNOTATIONS", "SNOUTS"]},
     "rtmw.map": {"more": ["SNOUTS"], "more_images": ["APART"]},
     "rtmw.more": {"more": ["ANNOTATIONS"], "more_images": ["APART"]},

@@ -53,6 +53,11 @@ class MeanTeacher(AdaptTask):
         return (TARGET,)
 
     @property
+    def rising_parts(self) -> tuple[str, ...]:
+        """The target's, over the first steps."""
+        return (TARGET,)
+
+    @property
     def tied(self) -> Mapping[str, str]:
         """The teacher sees the people that the student sees."""
         return {TEACHER: TARGET}

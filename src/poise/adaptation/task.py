@@ -1,7 +1,7 @@
 """`AdaptTask`: a task that learns from a labelled source and an unlabelled target at once."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from poise.adaptation.criteria import ORACLE, TargetCheck
 from poise.adaptation.joint import SOURCE, TARGET, EpochLength, JointBatch, JointViews
@@ -35,12 +35,14 @@ class Domains:
         augmentation: How target views are changed at random; None for the source's.
         length: Views of an epoch: of the longer of source and target, of the shorter (CC-SSL's release), or a number.
         more: Further data sets of the batch, by name: `WS-CDA` has people, animals and target.
+        keep_norms: Whether the batch norms of the model keep the statistics that they have.
     """
 
     target: Target
     augmentation: Augmentation | None = None
     length: EpochLength | int = "longest"
     more: Mapping[str, Dataset] = field(default_factory=dict)
+    keep_norms: bool = False
 
 
 class AdaptTask(ModelTask):
@@ -116,6 +118,12 @@ class AdaptTask(ModelTask):
     def loss_parts(self) -> tuple[str, ...]:
         """Source, then the parts of the method."""
         return (SOURCE, *self.target_parts)
+
+    @property
+    def steady_parts(self) -> Sequence[nn.Module]:
+        """The batch norms, where they keep their statistics."""
+        norms = [part for part in self.model.network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+        return norms if self.domains.keep_norms else ()
 
     @property
     def more_data(self) -> Mapping[str, Dataset]:

@@ -79,6 +79,8 @@ def cc_ssl(options: CcSslOptions) -> Recipe:
     """
     if options.published and not options.by_keypoint:
         raise InputError("--no-by-keypoint changes nothing with --published, whose threshold is that of all keypoints")
+    if options.published and options.learn_norms:
+        raise InputError("--learn-norms changes nothing with --published, whose norms learn in any case")
 
     def method(domains: Domains, check: TargetCheck) -> MakeTask:
         return lambda model: CcSsl(

@@ -47,6 +47,8 @@ class AdaptOptions(ModelOptions):
         from_scratch: Begin a new `poise_t` with random weights, and not with the backbone of `poise_people`, which comes with
             poise and learnt from photographs.
         start: Model file that learnt from the source; its network, codec and keypoints are used.
+        learn_norms: Batch norms of the model of --start learn the statistics of source and target; otherwise they keep its own,
+            which was better where it was measured (docs/results.md).
         map: Keypoints of the model of --start that stand for those of the source, where names do not tell:
             left_wrist:left_front_paw and so on, and `analogies` for those of a person that are like an animal's. The model then
             has the source's keypoints.
@@ -79,6 +81,7 @@ class AdaptOptions(ModelOptions):
     model: str = "poise_t"
     from_scratch: bool = False
     start: Path | None = None
+    learn_norms: bool = False
     map: list[str] | None = None
     size: tuple[int, int] | None = None
     codec: str | None = None
@@ -117,6 +120,11 @@ class AdaptOptions(ModelOptions):
     def target_views(self) -> Augmentation:
         """Augmentation of the target's views: also strong changes of appearance."""
         return replace(self.views, colour=max(self.colour, 0.4), gain=0.2, paint=PAINT)
+
+    @property
+    def keeps_norms(self) -> bool:
+        """Whether batch norms keep the statistics of the model of --start."""
+        return self.start is not None and not self.learn_norms
 
     def start_map(self, skeleton: Skeleton) -> KeypointMap | None:
         """Which keypoint of the model to start from stands for which of the source; None without --map.
@@ -174,7 +182,9 @@ class AdaptOptions(ModelOptions):
             raise InputError(
                 f"--oracle chooses by the target's labels, and {self.target} has none of the model's keypoints; leave it out"
             )
-        domains = Domains(target, self.target_views, length=self.epoch_views or "longest")
+        if self.learn_norms and self.start is None:
+            raise InputError("--learn-norms is for the model of --start; a new one learns its norms in any case; leave it out")
+        domains = Domains(target, self.target_views, length=self.epoch_views or "longest", keep_norms=self.keeps_norms)
         return Recipe(
             name=name,
             model=model,
@@ -265,6 +275,11 @@ class CcSslOptions(PseudoOptions):
         if self.published:
             return Augmentation(scale=0.25, rotation=30.0, gain=0.2 if self.invariance else 0.0)
         return super().target_views if self.invariance else replace(self.views, colour=0.0)
+
+    @property
+    def keeps_norms(self) -> bool:
+        """Whether batch norms keep the statistics of the model of --start; the release's learn."""
+        return super().keeps_norms and not self.published
 
     @property
     def labelling(self) -> Labelling:

@@ -54,6 +54,7 @@ class DivergenceWarnings(RunCallback):
         parts = {name: float(part.detach()) for name, part in module.parts.items()}
         total = sum(parts.values())
         parts = {"": total} if len(parts) < 2 else parts
+        parts = {name: part for name, part in parts.items() if name not in module.task.rising_parts}
         if module.warm and not self._warm:
             self._warm = True
             self._lower_start(parts | {"whole": total})

@@ -133,11 +133,11 @@ class Module(LightningModule):
         return optim.build(self.recipe.optimizer, self.model.network, rate=self.plan.rate, extra=self.extra)
 
     def train(self, mode: bool = True) -> "Module":
-        """Set training mode; the average and frozen parts stay in evaluation mode."""
+        """Set training mode; the average, frozen parts and the task's steady ones stay in evaluation mode."""
         super().train(mode)
         if self.average is not None:
             self.average.eval()
-        for part in self._frozen_parts():
+        for part in (*self._frozen_parts(), *self.task.steady_parts):
             part.eval()
         return self
 

@@ -94,6 +94,16 @@ class Task(ABC):
         """
 
     @property
+    def steady_parts(self) -> Sequence[nn.Module]:
+        """Parts of the network that stay in evaluation mode while the rest trains; none by default."""
+        return ()
+
+    @property
+    def rising_parts(self) -> tuple[str, ...]:
+        """Parts of the loss whose weight begins near 0 and rises, which is no divergence; none by default."""
+        return ()
+
+    @property
     def more_data(self) -> Mapping[str, Dataset]:
         """Data sets beside those of the recipe that the run learns from, by name; their checksums are kept."""
         return {}
