@@ -172,6 +172,7 @@ ROWS: Mapping[str, Row] = {
     "cc_ssl_no_equivariance": Row("CC-SSL, one view a label", lambda **o: _cc_ssl(equivariance=False, **o)),
     "cc_ssl_no_invariance": Row("CC-SSL, no strong changes of colour", lambda **o: _cc_ssl(invariance=False, **o)),
     "cc_ssl_neither": Row("CC-SSL, neither", lambda **o: _cc_ssl(equivariance=False, invariance=False, **o)),
+    "cc_ssl_learn_norms": Row("CC-SSL, batch norms learn anew", lambda **o: _cc_ssl(learn_norms=True, **o)),
     "ws_cda_people": Row("WS-CDA with drawn people", lambda **o: _ws_cda(True, **o)),
     "target_labels": Row("the target's labels alone, in one run", _target_labels, start=None, length=2.0),
     "cc_ssl_r": Row("CC-SSL-R: CC-SSL, then the target's labels", _target_labels, start="cc_ssl"),
