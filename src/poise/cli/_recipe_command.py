@@ -149,6 +149,7 @@ class RecipeCommand:
 
 
 def subset(flags: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The values of some flags; a name that is no flag is left out."""
     return {name: flags[name] for name in names if name in flags}
 
 

@@ -8,7 +8,16 @@ from jaxtyping import Bool, Float
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """The poses of a frame as arrays of float64."""
+    """The poses of a frame as arrays of float64.
+
+    Attributes:
+        xy: Keypoints, pixels of the image.
+        known: Which of them were found.
+        boxes: x0, y0, x1, y1, pixels of the image.
+        score: Confidences of the poses.
+        looks: Appearance of each pose, vectors of length 1; None where it is not used.
+        alone: Whether nobody stands before a person, so that the appearance is theirs; None as `looks`.
+    """
 
     xy: Float[np.ndarray, "n k 2"]
     known: Bool[np.ndarray, "n k"]
