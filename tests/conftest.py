@@ -60,12 +60,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
 
 
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    if isinstance(collector, pytest.Module):
+        _seed(collector.config)  # networks in a module's own lines, and in the cases of its tests, have the same weights in every run
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()  # modules and tests stay: the collector need not look through a million of their objects again and again
 
 
-def _seed(request: pytest.FixtureRequest) -> None:
-    if request.config.getoption("--hypothesis-profile") == "explore":
+def _seed(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-profile") == "explore":
         torch.seed()
     else:
         torch.manual_seed(0) if torch.cuda.is_available() else torch.default_generator.manual_seed(0)
@@ -73,12 +78,12 @@ def _seed(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _chance_of_a_module(request: pytest.FixtureRequest) -> None:
-    _seed(request)
+    _seed(request.config)
 
 
 @pytest.fixture(autouse=True)
 def _chance_of_a_test(request: pytest.FixtureRequest) -> None:
-    _seed(request)
+    _seed(request.config)
 
 
 @pytest.fixture(scope="module")

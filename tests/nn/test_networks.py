@@ -58,7 +58,7 @@ def test_bfloat16_and_channels_last_give_the_answer_of_float32(network):
     torch.manual_seed(0)
     for parameter in network.head.parameters():  # the initial head is too silent to compare
         torch.nn.init.normal_(parameter, std=0.05) if parameter.ndim > 1 else None
-    view = torch.randn(2, 3, 64, 64)
+    view = torch.randn(8, 3, 64, 64)
     network.train()
     with torch.no_grad():
         expected = network(view)
@@ -67,7 +67,7 @@ def test_bfloat16_and_channels_last_give_the_answer_of_float32(network):
             found = fast(view.contiguous(memory_format=torch.channels_last))
     assert found.dtype == torch.bfloat16
     both = torch.stack((found.float().flatten(), expected.flatten()))
-    assert torch.corrcoef(both)[0, 1] > 0.96  # the errors of 50 and more layers, normalised by two views
+    assert torch.corrcoef(both)[0, 1] > 0.96  # errors of 50 and more layers: 0.98 and more in 24 draws of weights
 
 
 def test_multiply_adds_of_one_convolution_are_those_of_the_formula():
