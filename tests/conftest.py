@@ -62,7 +62,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
     if isinstance(collector, pytest.Module):
-        _seed(collector.config)  # networks in a module's own lines, and in the cases of its tests, have the same weights in every run
+        _seed(
+            collector.config
+        )  # networks in a module's own lines, and in the cases of its tests, have the same weights in every run
 
 
 def pytest_collection_finish() -> None:

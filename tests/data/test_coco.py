@@ -51,6 +51,18 @@ def test_annotations_find_their_image_whatever_the_order(folder):
     assert sorted(shuffled.labels(3).ids.tolist()) == straight.labels(0).ids.tolist()
 
 
+def test_images_of_a_video_say_of_which_sequence_and_frame_they_are(folder):
+    def place(document):
+        document["images"][0] |= {"sequence": "walk", "frame": 7}
+        document["images"][1] = {n: v for n, v in document["images"][1].items() if n != "sequence"} | {"video_id": 3}
+        document["images"][2] |= {"sequence": "walk", "frame": "last"}
+        document["images"][3] |= {"sequence": ["walk"], "frame": 1}
+
+    dataset = CocoDataset(*folder(place))
+    found = [(dataset.sequence(i), dataset.key(i).frame) for i in range(4)]
+    assert found == [("walk", 7), ("3", None), ("walk", None), (None, None)]
+
+
 def test_missing_optional_fields_are_filled(folder):
     def strip(document):
         for annotation in document["annotations"]:

@@ -3,10 +3,14 @@
 import pytest
 import torch
 
+from poise.data.figures import FigureSequences, write_coco
+from poise.data.frames import previous_images
 from poise.errors import InputError
 from poise.recipes.adapt import cc_ssl, source_only
 from poise.recipes.adapting import AdaptOptions, CcSslOptions
+from poise.recipes.domains import open_target
 from poise.recipes.drawn_animals import drawn_animals
+from poise.skeletons import ANIMAL18
 from poise.weights.cache import PEOPLE, shipped
 from poise.weights.model_file import load
 
@@ -58,3 +62,14 @@ def test_learn_norms_is_for_a_model_to_start_from(drawn):
     file = drawn / "annotations.json"
     with pytest.raises(InputError, match="--learn-norms is for the model of --start"):
         source_only(AdaptOptions(source=file, target=file, learn_norms=True))
+
+
+def test_optical_flow_asks_for_sequences_which_a_coco_file_may_have(drawn, tmp_path):
+    file = drawn / "annotations.json"
+    with pytest.raises(InputError, match="--temporal follows the frames of a sequence"):
+        cc_ssl(CcSslOptions(source=file, target=file, temporal=True))
+    video = write_coco(FigureSequences(2, frames=2, size=(64, 64), keypoints="animal18"), tmp_path)
+    target = open_target(video, None, skeleton=ANIMAL18, boxes=None, categories=())
+    assert target.labelled
+    assert previous_images(target) == [None, 0, None, 2]
+    cc_ssl(CcSslOptions(source=video, source_images=tmp_path / "images", val_share=0.5, target=video, temporal=True))

@@ -116,8 +116,14 @@ class CocoDataset(Dataset):
         return len(self._records)
 
     def key(self, index: int) -> Key:
-        """File name and id of an image."""
-        return Key(self._records[index]["file_name"], self._records[index]["id"])
+        """File name and id of an image, and its frame where the file says of which sequence it is."""
+        record = self._records[index]
+        return Key(record["file_name"], record["id"], frame=record["place"][1])
+
+    def sequence(self, index: int) -> str | None:
+        """Name of the sequence that an image is part of (`records.SEQUENCE_FIELDS`); None where the file states none."""
+        name: str | None = self._records[index]["place"][0]
+        return name
 
     def image_size(self, index: int) -> Size | None:
         """Size of an image (h, w) as the file states it, pixels; None where it does not."""

@@ -10,7 +10,7 @@ from jaxtyping import Int64
 
 from poise.data.coco_labels import FIX, labelled
 from poise.data.naming import names_hint
-from poise.data.records import Document, stated_size
+from poise.data.records import Document, stated_place, stated_size
 from poise.errors import AnnotationError
 from poise.notes import note
 from poise.skeletons import Skeleton, from_category
@@ -55,7 +55,8 @@ def image_record(index: int, record: Mapping[str, Any], name: str) -> dict[str, 
     if not isinstance(record.get("id"), int):
         raise AnnotationError(f"{name!r}: image number {index} needs a whole number `id`, found {_shown(record)}; {FIX}")
     complete = bool(record.get("all_persons_known", True))
-    return {"id": record["id"], "file_name": file_name, "size": stated_size(record), "complete": complete}
+    size, place = stated_size(record), stated_place(record)
+    return {"id": record["id"], "file_name": file_name, "size": size, "place": place, "complete": complete}
 
 
 def _shown(record: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from poise.data.boxes import detections_by_name
 from poise.data.document import read_boxes_document
 from poise.data.files import ImageFiles
 from poise.data.frames import Box, FrameRecord, FramesDataset
-from poise.data.records import stated_size
+from poise.data.records import FRAME_FIELDS, SEQUENCE_FIELDS, first_stated, stated_size
 from poise.errors import AnnotationError, InputError, ReadError, unknown
 from poise.fields import flag, number, whole
 from poise.notes import note
@@ -19,13 +19,6 @@ from poise.skeletons import Skeleton
 
 LIST_NAME = "frames.json"
 """Name of the list in a folder that has one."""
-
-SEQUENCE_FIELDS = ("sequence", "video_id", "video")
-"""Fields of image records that name the sequence, the first that is there."""
-
-FRAME_FIELDS = ("frame", "frame_id", "frame_index")
-"""Fields of image records that number the frame, the first that is there."""
-
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -237,8 +230,8 @@ def _numbered(names: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 def _place(row: Mapping[str, Any], where: str, guessed: tuple[str | None, int]) -> tuple[str | None, int]:
     """Sequence and frame that a record states, else the guessed ones."""
-    sequence = next((row[field] for field in SEQUENCE_FIELDS if row.get(field) is not None), guessed[0])
-    given = next((row[field] for field in FRAME_FIELDS if row.get(field) is not None), None)
+    stated, given = (first_stated(row, names) for names in (SEQUENCE_FIELDS, FRAME_FIELDS))
+    sequence = guessed[0] if stated is None else stated
     frame = guessed[1] if given is None else whole(given)
     if frame is None or not isinstance(sequence, str | int | None) or isinstance(sequence, bool):
         found = f"`frame` {given!r}" if frame is None else f"`sequence` {str(sequence)[:40]!r}"

@@ -11,6 +11,7 @@ from poise.adaptation.pseudo import Labelling
 from poise.adaptation.published import averaged_codec
 from poise.adaptation.readings import CHANGES
 from poise.adaptation.task import Domains
+from poise.data.frames import previous_images
 from poise.errors import InputError
 from poise.models.require import require_pose
 from poise.recipes.adapting import AdaptOptions, CcSslOptions, MeanTeacherOptions, PploOptions
@@ -83,6 +84,11 @@ def cc_ssl(options: CcSslOptions) -> Recipe:
         raise InputError("--learn-norms changes nothing with --published, whose norms learn in any case")
 
     def method(domains: Domains, check: TargetCheck) -> MakeTask:
+        if options.temporal and not options.published and set(previous_images(domains.target)) == {None}:
+            raise InputError(
+                f"--temporal follows the frames of a sequence, and no image of {options.target} follows on another; give a "
+                "folder of frames, a frames.json or a COCO file whose images have `sequence` and `frame`, or leave it out"
+            )
         return lambda model: CcSsl(
             model,
             replace(domains, length="shortest") if options.published else domains,
