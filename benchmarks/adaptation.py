@@ -1,13 +1,15 @@
 """What adaptation gains on drawn animals: source of one look, target of another, whose labels only score.
 
-    python benchmarks/adaptation.py --out runs/adaptation                  # one seed, about an hour and a half
+    python benchmarks/adaptation.py --out runs/adaptation                  # one seed, about an hour
     python benchmarks/adaptation.py --out runs/adaptation --rows cc_ssl ws_cda --seeds 0 1 2
     python benchmarks/adaptation.py --out runs/adaptation --tables-only
 
 Horses with the 18 published keypoints. Source: random coats before a gradient, from the side, by a good camera. Target:
 natural coats in landscapes and rooms, from all sides, with things in front, blur and noise. One small network (`poise_t`,
 views of 64x64), whose backbone begins as that of `poise_people`, which learnt from photographs of people. Every row takes
-`--steps` steps of the source alone (the common start) and as many from there on; others take all of them in one run. The best
+`--steps` steps of the source alone (the common start) and as many from there on; others take all of them in one run. Rows on
+few labels take `--steps` steps on them, whatever they start from. Rows on sequences have as many frames of moving horses of
+the target's look, which optical flow can follow, and are scored on the same images as all others. The best
 epoch is chosen without labels of the target (`confidence`). Scores are those of unseen target images: pck@0.05 of labelled
 boxes, no flip test, and PCK@0.05 on maps as CC-SSL's release prints it.
 
@@ -19,17 +21,16 @@ source alone and labels of the target that is closed, every keypoint, and share 
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import torch
 import tyro
+from adaptation_tables import LOWER, UPPER, write_tables
 
 from poise.adaptation.criteria import CRITERIA
-from poise.data.figures import FigureDataset, write_coco
-from poise.data.figures.look import LOOKS, Look
+from poise.data.figures import LOOKS, FigureDataset, FigureSequences, Look, write_coco
 from poise.evaluation.eval_set import EvalSet
 from poise.evaluation.evaluate import evaluate
 from poise.evaluation.measures import measure_pck
@@ -50,7 +51,12 @@ BARE = replace(LOOKS["plain"], coats="random")
 """The look of the source: that of "plain", with coats of random textures as synthetic animals have."""
 
 ORACLE, CRITERION = "val/target_pck@0.1", f"val/{AdaptOptions.best}"
-LOWER, UPPER = "source_only", "supervised"
+FEW = "few.json"
+"""The target's labels of the first `--few` images, beside all of them."""
+
+FRAMES = 30
+"""Frames of a drawn sequence."""
+
 EPOCHS = 12
 """Epochs of a run of `--steps` steps."""
 
@@ -67,6 +73,7 @@ class Setting:
         batch: Views of source, and of target, in a step.
         images: Images of the source, and of the target, to learn from.
         tested: Images of the target to score on.
+        few: Labelled images of the target in the rows on few labels; a tenth of them is held out.
         side: Height and width of images, pixels.
         size: Height and width of views, pixels.
         rate: Learning rate.
@@ -84,6 +91,7 @@ class Setting:
     batch: int = 16
     images: int = 1500
     tested: int = 500
+    few: int = 30
     side: int = 128
     size: int = 64
     rate: float = 1e-3
@@ -146,6 +154,14 @@ def _target_labels(**options: Any) -> Recipe:
     return adapt.source_only(AdaptOptions(**{**options, "source": options["target"]}))
 
 
+def _few_labels(**options: Any) -> Recipe:
+    return adapt.source_only(AdaptOptions(**{**options, "source": options["target"].with_name(FEW)}))
+
+
+def _video(**options: Any) -> Recipe:
+    return _cc_ssl(**{**options, "target": options["target"].parents[1] / "video" / "annotations.json"})
+
+
 def _ws_cda(people: bool, **options: Any) -> Recipe:
     data = options["source"].parents[1]
     own: dict[str, Any] = {"people": data / "people" / "annotations.json", "map": ["analogies"]} if people else {}
@@ -176,6 +192,12 @@ ROWS: Mapping[str, Row] = {
     "ws_cda_people": Row("WS-CDA with drawn people", lambda **o: _ws_cda(True, **o)),
     "target_labels": Row("the target's labels alone, in one run", _target_labels, start=None, length=2.0),
     "cc_ssl_r": Row("CC-SSL-R: CC-SSL, then the target's labels", _target_labels, start="cc_ssl"),
+    "cc_ssl_video": Row("CC-SSL on sequences", _video),
+    "cc_ssl_temporal": Row("CC-SSL on sequences, optical flow", lambda **o: _video(temporal=True, **o)),
+    "few_alone": Row("few labels of the target alone", _few_labels, start=None),
+    "few_source": Row("few labels of the target, from the source's model", _few_labels, start=LOWER),
+    "few_cc_ssl": Row("CC-SSL-R on few labels: the same, from CC-SSL's model", _few_labels, start="cc_ssl"),
+    "few_alone_long": Row("few labels of the target alone, in all steps", _few_labels, start=None, length=3.0),
     "pplo": Row("PPLO from the source's model", lambda **o: adapt.pplo(PploOptions(**{"every": 1, **o}))),
     "ws_cda_beta50": Row("WS-CDA, beta 50", _weighed(False, beta=50.0)),
     "ws_cda_beta5000": Row("WS-CDA, beta 5000", _weighed(False, beta=5000.0)),
@@ -192,16 +214,32 @@ USUAL = tuple(ROWS)[: list(ROWS).index("ws_cda_beta50")]
 def draw(setting: Setting) -> None:
     """Write the data, once."""
     source: Look | str = BARE if setting.source_look == "bare" else setting.source_look
-    animal = {"kind": "horse", "keypoints": ANIMAL18.name}
+    animal: dict[str, Any] = {"kind": "horse", "keypoints": ANIMAL18.name}
     wanted: dict[str, tuple[int, dict[str, Any]]] = {
         "source": (setting.images, {**animal, "look": source, "seed": 1}),
         "target": (setting.images, {**animal, "look": setting.target_look, "seed": 2}),
         "tested": (setting.tested, {**animal, "look": setting.target_look, "seed": 3}),
         "people": (setting.images, {"kind": "people", "seed": 4}),
     }
+    size = (setting.side, setting.side)
     for name, (count, how) in wanted.items():
         if not (setting.data / name / "annotations.json").exists():
-            write_coco(FigureDataset(count, size=(setting.side, setting.side), **how), setting.data / name)
+            write_coco(FigureDataset(count, size=size, **how), setting.data / name)
+    if not (setting.data / "video" / "annotations.json").exists():
+        moving = FigureSequences(
+            max(1, setting.images // FRAMES), frames=FRAMES, size=size, look=setting.target_look, seed=5, **animal
+        )
+        write_coco(moving, setting.data / "video")
+    write_few(setting.data / "target" / "annotations.json", setting.few)
+
+
+def write_few(file: Path, count: int) -> None:
+    """Write the labels of the first images of a COCO file beside it."""
+    whole = json.loads(file.read_text())
+    images = whole["images"][:count]
+    ids = {image["id"] for image in images}
+    people = [row for row in whole["annotations"] if row["image_id"] in ids]
+    file.with_name(FEW).write_text(json.dumps(whole | {"images": images, "annotations": people}))
 
 
 def folder_of(setting: Setting, seed: int, name: str) -> Path:
@@ -282,130 +320,17 @@ def rank_correlation(a: list[float], b: list[float]) -> float:
     return float(torch.corrcoef(torch.stack(ranks))[0, 1]) if len(a) > 2 else float("nan")
 
 
-# tables
-
-
-@dataclass
-class Done:
-    """The scores of a row, by seed."""
-
-    scores: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-    def values(self, name: str) -> list[float]:
-        """Of every seed that has it."""
-        return [one[name] for one in self.scores.values() if one.get(name) is not None]
-
-    def cell(self, name: str, *, digits: int = 3) -> str:
-        """Mean, and how far the farthest seed is from it, in thousandths."""
-        values = self.values(name)
-        if not values:
-            return "-"
-        middle = mean(values)
-        spread = f" ±{1000 * max(abs(v - middle) for v in values):.0f}" if len(values) > 1 else ""
-        return f"{middle:.{digits}f}{spread}"
-
-
-def done(setting: Setting) -> dict[str, Done]:
-    found: dict[str, Done] = {}
-    for name in ROWS:
-        for file in sorted(setting.out.glob(f"seed*/{name}/scores.json")):
-            found.setdefault(name, Done()).scores[int(file.parts[-3].removeprefix("seed"))] = json.loads(file.read_text())
-    return found
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)) + "\n"
-
-
-def closed(found: dict[str, Done], name: str) -> str:
-    """Share of the gap that is closed, mean over the seeds that have both ends."""
-    ends = [found.get(end, Done()).scores for end in (LOWER, UPPER)]
-    shares = [
-        (one["pck@0.05"] - ends[0][seed]["pck@0.05"]) / (ends[1][seed]["pck@0.05"] - ends[0][seed]["pck@0.05"])
-        for seed, one in found[name].scores.items()
-        if seed in ends[0] and seed in ends[1]
-    ]
-    return f"{100 * mean(shares):.0f} %" if shares else "-"
-
-
-def scores_table(found: dict[str, Done]) -> str:
-    head = ["row", "seeds", "pck@0.05", "pck@0.1", "on maps", "as published", "AP", "of the gap", "steps", "minutes"]
-    columns = ("pck@0.05", "pck@0.1", "map@0.05", "map@0.05 published", "AP")
-    rows = [
-        [
-            f"{ROWS[name].says} (`{name}`)",
-            str(len(one.scores)),
-            *(one.cell(c) for c in columns),
-            closed(found, name),
-            f"{mean(one.values('steps')):.0f}",
-            f"{mean(one.values('minutes')):.1f}",
-        ]
-        for name, one in found.items()
-    ]
-    return table(head, rows)
-
-
-def keypoints_table(found: dict[str, Done]) -> str:
-    names = list(ANIMAL18.keypoints)
-    rows = [
-        [name, *(f"{mean(one['keypoints'][name] for one in row.scores.values()):.2f}" for row in found.values())]
-        for name in names
-    ]
-    return table(["keypoint", *found], rows)
-
-
-def rounds_table(found: dict[str, Done]) -> str:
-    """Share and precision of the pseudo-labels of every round: seed 0's."""
-    rows = []
-    for name, one in found.items():
-        first = min(one.scores)
-        for number, each in enumerate(one.scores[first]["rounds"]):
-            precision = each.get("precision")
-            told = "-" if precision is None else f"{100 * precision:.1f} %"
-            rows.append([name, str(number), str(each["epoch"]), f"{100 * each['share']:.1f} %", told])
-    return table(["row", "round", "epoch", "accepted", "of these correct (pck@0.1)"], rows)
-
-
-def criterion_table(found: dict[str, Done]) -> str:
-    head = ["row", *(f"rank correlation of {name}" for name in CRITERIA), "target pck@0.1 of the chosen epoch", "of the best"]
-    rows = [
-        [
-            name,
-            *(f"{mean(each['ranks'][criterion] for each in one.scores.values()):.2f}" for criterion in CRITERIA),
-            one.cell("oracle of it"),
-            one.cell("best oracle"),
-        ]
-        for name, one in found.items()
-    ]
-    return table(head, rows)
-
-
-def write_tables(setting: Setting, seconds: float) -> None:
-    found = done(setting)
-    if not found:
-        return
-    parts = {
-        "Scores on unseen target images": scores_table(found),
-        "Every keypoint, pck@0.05": keypoints_table(found),
-        "Pseudo-labels by round": rounds_table(found),
-        "How well the criterion without labels ranks epochs": criterion_table(found),
-    }
-    text = "\n".join(f"## {title}\n\n{part}" for title, part in parts.items())
-    (setting.out / "adaptation.md").write_text(text)
-    plain = {name: one.scores for name, one in found.items()}
-    (setting.out / "adaptation.json").write_text(json.dumps({"seconds": round(seconds), "rows": plain}, indent=1) + "\n")
-
-
 def main(setting: Setting) -> None:
     torch.set_num_threads(1)
     begin = time.monotonic()
+    says = {name: row.says for name, row in ROWS.items()}
     if not setting.tables_only:
         draw(setting)
         for seed in setting.seeds:
             for name in setting.rows or USUAL:
                 make(setting, seed, name)
-                write_tables(setting, time.monotonic() - begin)
-    write_tables(setting, time.monotonic() - begin)
+                write_tables(setting.out, says, time.monotonic() - begin)
+    write_tables(setting.out, says, time.monotonic() - begin)
     print((setting.out / "adaptation.md").read_text())
 
 
