@@ -1,5 +1,7 @@
 """The start of an adaptation: drawn animals, learnt by a network that knows photographs."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -38,6 +40,14 @@ def test_so_does_the_new_model_of_an_adaptation(from_scratch, drawn):
     file = drawn / "annotations.json"
     options = AdaptOptions(source=file, target=file, size=(64, 64), from_scratch=from_scratch)
     check_backbone(source_only(options).model, same=not from_scratch)
+
+
+def test_views_of_a_new_model_are_those_of_the_source_s_recipe(drawn):
+    """Upright views of people cost twice the time, most of which looks above and below a four-legged animal."""
+    some = {"source": Path("drawn_animals"), "source_set": ["images=2", "checked=1"], "target": drawn / "annotations.json"}
+    assert source_only(AdaptOptions(**some)).model.codec.size == (128, 128)
+    assert source_only(AdaptOptions(**some, size=(64, 32))).model.codec.size == (64, 32)
+    assert source_only(AdaptOptions(**some | {"source": some["target"], "source_set": None})).model.codec.size == (192, 160)
 
 
 def test_a_model_to_start_from_is_not_random(drawn):

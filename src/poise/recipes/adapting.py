@@ -52,7 +52,7 @@ class AdaptOptions(ModelOptions):
         map: Keypoints of the model of --start that stand for those of the source, where names do not tell:
             left_wrist:left_front_paw and so on, and `analogies` for those of a person that are like an animal's. The model then
             has the source's keypoints.
-        size: Height and width of the views of a new model.
+        size: Height and width of the views of a new model; by default those of the recipe that is the source, else 192 160.
         codec: Another codec of a new model, by the name of its class.
         epochs: Epochs.
         epoch_views: Views of source and of target in an epoch; by default those of the larger of both.

@@ -3,7 +3,7 @@
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -13,6 +13,7 @@ from poise.data.coco import CocoDataset
 from poise.data.combined import CombinedDataset
 from poise.data.frame_files import open_frames
 from poise.data.subset import hold_out, with_people
+from poise.dims import Size
 from poise.errors import InputError, ReadError, missing
 from poise.models.base import PoseModel
 from poise.models.require import require_top_down
@@ -32,10 +33,12 @@ class Source:
     Attributes:
         train: What is learnt from.
         val: What is held out to validate on.
+        size: Height and width of the views of the recipe whose data they are; None for a file, or a recipe without such views.
     """
 
     train: Dataset
     val: Dataset
+    size: Size | None = None
 
     def with_skeleton(self, skeleton: Skeleton) -> "Source":
         """The data in the keypoints of a model, matched by name.
@@ -43,7 +46,7 @@ class Source:
         Raises:
             SkeletonMismatch: No keypoint is the same.
         """
-        return Source(_converted(self.train, skeleton), _converted(self.val, skeleton))
+        return replace(self, train=_converted(self.train, skeleton), val=_converted(self.val, skeleton))
 
 
 def _converted(dataset: Dataset, skeleton: Skeleton) -> Dataset:
@@ -99,7 +102,7 @@ def _recipe_source(name: str, settings: Sequence[str]) -> Source:
     made = maker(**values)
     if made.val is None:
         raise InputError(f"recipe {name!r} validates on nothing, and an adaptation needs labelled data for that")
-    return Source(made.train, made.val)
+    return Source(made.train, made.val, made.model.codec.size if isinstance(made.model, PoseModel) else None)
 
 
 def arguments_of(settings: Sequence[str], hints: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -194,7 +197,7 @@ def open_model(
     Args:
         start: Model file, whose network, codec and keypoints are used.
         model: Name of a new model.
-        size: Size of its views (h, w).
+        size: Size of its views (h, w); by default those of the source's recipe.
         codec: Another codec of a new model, by the name of its class.
         source: Labelled data.
         mapping: Which keypoint of the model file stands for which of the source, whose keypoints the model then has; without it
@@ -207,7 +210,7 @@ def open_model(
         SkeletonMismatch: The map names a keypoint that there is not.
     """
     if start is None:
-        made = require_top_down(start_model(model, size=size, skeleton=source.train.skeleton, codec=codec))
+        made = require_top_down(start_model(model, size=size or source.size, skeleton=source.train.skeleton, codec=codec))
         if not from_scratch:
             start_from_people(made, model)
         return made
