@@ -1,5 +1,6 @@
 """Where hotcoco is not installed pycocotools counts, to the same last digit."""
 
+import copy
 import sys
 
 import numpy as np
@@ -74,6 +75,31 @@ def test_scores_of_boxes_are_the_same_to_the_last_digit(both):
     one, other = both(lambda: evaluate_boxes(truth, results, images=[1, 2, 5]))
     assert one.numbers == other.numbers
     assert one.numbers["box AP" if "box AP" in one.numbers else "AP"] > 0
+
+
+@pytest.mark.parametrize("kind", ["keypoints", "bbox", "segm"])
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own
+def test_results_and_labels_are_not_changed_nor_copied(both, kind):
+    truth, results = drawn(5)
+    shape = {"size": [200, 200], "counts": [100, 3000, 36900]}
+    for row in (*truth["annotations"], *results):
+        row |= {"segmentation": counting.masks().frPyObjects(shape, 200, 200)}
+    results = [{name: row[name] for name in ("image_id", "category_id", "score")} | _shape(row, kind) for row in results]
+    before = copy.deepcopy((truth, results))
+
+    def count():
+        run = counting.evaluation(truth, results, kind)
+        run.evaluate()
+        run.accumulate()
+        return run.eval["precision"]
+
+    one, other = both(count)
+    np.testing.assert_array_equal(one, other)
+    assert (truth, results) == before
+
+
+def _shape(row, kind):
+    return {name: row[name] for name in [{"segm": "segmentation"}.get(kind, kind)]}
 
 
 @pytest.mark.parametrize("find", [lambda t, r: find_matches(t, r, COCO17), find_box_matches], ids=["keypoints", "boxes"])
