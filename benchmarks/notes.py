@@ -5,10 +5,11 @@
 
 Reads `$POISE_DATA/lspet` (athletes; the 12 of their joints that COCO has, under COCO's names) and `$POISE_DATA/coco-subset`,
 written as COCO 2017 unpacks: people whose image's id ends in 9 are `val2017`, all others `train2017`. Lines for whole images
-have drawings of one or two people. A line trains from nothing for the steps of its comparison, in batches of 16 at a rate of
-about 1e-3 a step, and its model is read in every way that the notes tell, with labelled boxes. What a training costs is time
-of the processor, one thread, so that others who use the machine do not matter. OUT/NAME/row.json keeps a line, OUT/notes.md
-is the table.
+have drawings of one or two people; series of epochs have drawings of one, which a network learns from nothing in minutes. A
+line trains from nothing for the steps of its comparison, in batches of 16 at a rate of about 1e-3 a step (a series begins at
+2e-3), and its model is read in every way that the notes tell, with labelled boxes. What a training costs is time of the
+processor, one thread, so that others who use the machine do not matter. OUT/NAME/row.json keeps a line, OUT/notes.md is the
+table.
 """
 
 import json
@@ -55,7 +56,7 @@ class Line:
         words: Words of `poise train`, but for data, steps and folder.
         steps: Steps of training; the same for all lines of a comparison.
         tests: By name, the words of `poise evaluate` that read its model.
-        data: `athletes`, `few` (so many of them that an epoch is short) or `drawings`.
+        data: `athletes`, `drawn` (few drawn people as COCO 2017 unpacks, so that an epoch is short) or `drawings`.
         epochs: Epochs, in place of steps; every second one is kept and read.
     """
 
@@ -80,8 +81,8 @@ def _scenes(loss: str, **tests: str) -> Line:
 
 
 def _series(says: str, more: str = "") -> Line:
-    words = f"cpn {COMMON} --rate 1e-3 --milestones {' '.join(map(str, range(2, SERIES, 2)))}{more}"
-    return Line(f"{says}, epochs", words, SERIES * 4 * FEW // 16, PLAIN, "few", SERIES)
+    words = f"cpn {COMMON} --rate 4e-3 --milestones {' '.join(map(str, range(2, SERIES, 2)))}{more}"
+    return Line(f"{says}, epochs", words, SERIES * 4 * FEW // 16, PLAIN, "drawn", SERIES)
 
 
 LINES: Mapping[str, Line] = {
@@ -113,12 +114,11 @@ def run(*words: str) -> None:
         raise SystemExit(code)
 
 
-def athletes(folder: Path, *, learnt: int | None, tested: int) -> None:
+def athletes(folder: Path, *, tested: int) -> None:
     """Write both sources as COCO 2017 unpacks, with COCO's keypoints, unless that is done.
 
     Args:
         folder: Folder of the data.
-        learnt: Most images of `train2017`, evenly out of all; None for all.
         tested: Most images of `val2017`.
     """
     data = Path(os.environ["POISE_DATA"])
@@ -132,10 +132,9 @@ def athletes(folder: Path, *, learnt: int | None, tested: int) -> None:
         names = document["categories"][0]["keypoints"]
         places = [names.index(name) if name in names else None for name in COCO17.keypoints]
         numbers = {}
-        kept = {image["id"] for image in _some([i for i in document["images"] if i["id"] % 10 != 9], learnt)}
         for image in document["images"]:
             part = "val2017" if image["id"] % 10 == 9 else "train2017"
-            if (image["id"] not in kept) if part == "train2017" else (len(parts[part]["images"]) >= tested):
+            if part == "val2017" and len(parts[part]["images"]) >= tested:
                 continue
             numbers[image["id"]] = (part, len(parts[part]["images"]) + 1)
             parts[part]["images"].append(dict(image) | {"id": numbers[image["id"]][1]})
@@ -155,16 +154,27 @@ def athletes(folder: Path, *, learnt: int | None, tested: int) -> None:
         write_document(document, folder / "annotations" / f"person_keypoints_{part}.json")
 
 
-def _some(images: list[Any], count: int | None) -> list[Any]:
-    return images if count is None else images[:: max(1, -(-len(images) * len(SOURCES) // count))]
+def drawings(folder: Path, how: str = "--size 160 160 --per-image 1 2", learnt: int = 800) -> None:
+    """Draw people to learn from and to test on, unless that is done.
 
-
-def drawings(folder: Path) -> None:
-    """Draw one or two people an image, to learn from and to test on, unless that is done."""
-    for part, count, seed in (("train", 800, 1), ("val", 150, 2)):
+    Args:
+        folder: Folder of both.
+        how: Words of `poise data draw`; one or two people an image.
+        learnt: Images to learn from.
+    """
+    for part, count, seed in (("train", learnt, 1), ("val", 150, 2)):
         if not (folder / part / "annotations.json").exists():
-            words = f"--kind people --size 160 160 --per-image 1 2 --count {count} --seed {seed}"
+            words = f"--kind people {how} --count {count} --seed {seed}"
             run("data", "draw", *shlex.split(words), "--out", str(folder / part))
+
+
+def as_coco(folder: Path) -> None:
+    """Drawings (above) as COCO 2017 unpacks, unless that is done."""
+    (folder / "annotations").mkdir(exist_ok=True)
+    for part in ("train", "val"):
+        for link, file in ((f"{part}2017", "images"), (f"annotations/person_keypoints_{part}2017.json", "annotations.json")):
+            if not (folder / link).exists():
+                (folder / link).symlink_to((folder / part / file).resolve())
 
 
 def files(data: Path, line: Line) -> tuple[list[str], list[str]]:
@@ -237,9 +247,10 @@ def main(*, out: Path, only: tuple[str, ...] = tuple(LINES), share: float = 1.0,
         tested: Most photographs to test on.
     """
     torch.set_num_threads(1)
-    athletes(out / "data" / "athletes", learnt=None, tested=tested)
-    athletes(out / "data" / "few", learnt=FEW, tested=tested)
+    athletes(out / "data" / "athletes", tested=tested)
     drawings(out / "data" / "drawings")
+    drawings(out / "data" / "drawn", "--size 96 96", FEW)
+    as_coco(out / "data" / "drawn")
     for name in only:
         make(name, out, share=share)
         (out / "notes.md").write_text(table(out))
