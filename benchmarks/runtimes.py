@@ -29,7 +29,7 @@ from poise.runtimes.parts import Flat, difference, leaves
 from poise.weights.model_file import save
 from poise.zoo import build
 
-FILES = 240
+FILES = 600
 """Images that the command is timed on."""
 
 
