@@ -57,3 +57,13 @@ def test_parts_without_feature_maps_are_refused(channels):
 def test_a_discriminator_that_cannot_be_is_refused(sizes):
     with pytest.raises(InputError, match="found"):
         DomainDiscriminator((3,), **sizes)
+
+
+def test_features_cannot_raise_the_loss_of_a_discriminator_by_growing():
+    made, given = DomainDiscriminator((6, 32)), features(6, 32)
+    with torch.no_grad():
+        assert torch.allclose(made([1000 * one for one in given]), made(given), atol=1e-5)
+        assert made([0 * one for one in given]).isfinite().all()
+    made(given).square().sum().backward()
+    for one in given:
+        assert (one * one.grad).sum().abs() < 1e-3 * (one.norm() * one.grad.norm()), "the gradient turns features, no more"

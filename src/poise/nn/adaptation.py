@@ -54,9 +54,10 @@ def _block(channels: int) -> nn.Sequential:
 class DomainDiscriminator(nn.Module):
     """Tells from feature maps whether a view shows an animal, and whether it is of the target domain.
 
-    Every map is averaged to a grid of `GRID` x `GRID` cells and brought to `width` channels, and their sum goes through 3x3
-    convolutions. Two numbers are read from the mean over the grid. It has no batch norm, for that would compare the views of a
-    batch with each other.
+    Every map is averaged to a grid of `GRID` x `GRID` cells, divided by its root mean square, and brought to `width` channels;
+    their sum goes through 3x3 convolutions. Two numbers are read from the mean over the grid. It has no batch norm, for that
+    would compare the views of a batch with each other. Without the division features that must raise its loss grow without
+    end: its loss has no highest value.
 
     Args:
         channels: Channels of the feature maps, in the backbone's order.
@@ -80,12 +81,18 @@ class DomainDiscriminator(nn.Module):
 
     def forward(self, features: list[Feature]) -> Float[Tensor, "b 2"]:
         """Logits of "an animal" (y) and "of the target" (z) for each view."""
-        seen = [functional.adaptive_avg_pool2d(feature, GRID) for feature in features]
+        seen = [_of_one_size(functional.adaptive_avg_pool2d(feature, GRID)) for feature in features]
         x = torch.stack([layer(one) for layer, one in zip(self.lateral, seen, strict=True)]).sum(dim=0)
         for layer in self.layers:
             x = layer(functional.leaky_relu(x, 0.1))
         logits: Tensor = self.final(functional.leaky_relu(x, 0.1).mean(dim=(2, 3)))
         return logits
+
+
+def _of_one_size(grid: Feature) -> Feature:
+    """Each view's cells in units of their root mean square."""
+    grid = grid.float()
+    return grid / grid.square().mean(dim=(1, 2, 3), keepdim=True).add(1e-6).sqrt()
 
 
 class _Reversal(torch.autograd.Function):
