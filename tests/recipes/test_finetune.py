@@ -11,7 +11,8 @@ from poise.errors import InputError, SkeletonMismatch, UnknownName
 from poise.models.base import Model
 from poise.models.top_down import TopDown
 from poise.notes import forget_notes
-from poise.recipes.finetune import BottomUpOptions, DetectorOptions, FinetuneOptions, TopDownOptions, finetune, options_of
+from poise.recipes.finetune import BottomUpOptions, DetectorOptions, FinetuneOptions, TopDownOptions, finetune
+from poise.recipes.finetune_options import options_of
 from poise.recipes.start import start_model
 from poise.skeletons import COCO17, QUADRUPED
 from poise.weights.cache import model_place
@@ -220,7 +221,7 @@ def test_a_users_own_kind_of_model_is_trained_without_augmentation(drawn, monkey
         made = start_model("poise_t", size=(64, 64), **wanted)
         return Own(made.network, made.codec, made.preprocess, made.skeleton, made.card)
 
-    monkeypatch.setattr("poise.recipes.finetune.start_model", started)
+    monkeypatch.setattr("poise.recipes.finetune_options.start_model", started)
     recipe = finetune(FinetuneOptions(**files(drawn), model="own", epochs=3, rate=2e-3))
     assert type(recipe.model) is Own
     assert (recipe.augmentation, recipe.batch, recipe.best, recipe.epochs) == (None, 32, "pck@0.1", 3)
