@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from poise.cli._evaluate import FoundBoxes, Measures, find_boxes, folders_of
+from poise.cli._evaluate import Measures, folders_of
+from poise.cli._evaluate_boxes import FoundBoxes, find_boxes
 from poise.cli._print import cell, print_skipped, say, with_bar
 from poise.cli._report import boxes_text, device_text, flip_text, model_text, run_text
 from poise.cli._runs import RunCommand

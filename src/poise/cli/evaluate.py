@@ -128,7 +128,6 @@ def run(
         raise InputError("--self-test runs no network, so there are no maps to compare; leave map out of --pck")
     from poise.cli._evaluate import (
         Measures,
-        evaluate_detector,
         folders_of,
         measure_codec,
         measure_poses,
@@ -137,6 +136,7 @@ def run(
         with_measures,
         write_evaluation,
     )
+    from poise.cli._evaluate_boxes import evaluate_detector
     from poise.cli._report import model_text
     from poise.evaluation.eval_set import EvalSet
     from poise.models.require import require_image, require_pose
