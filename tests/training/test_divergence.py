@@ -69,6 +69,14 @@ def test_a_validation_loss_a_hundred_times_its_first_is_told(tiny, spoilt, tmp_p
     assert "validation loss is" in run(tiny, tmp_path / "run")[1].export_text()
 
 
+@pytest.mark.parametrize(("factor", "kept"), [(50.0, 1), (1000.0, 0)])
+def test_a_model_that_diverged_is_never_the_best_whatever_its_score(tiny, spoilt, monkeypatch, tmp_path, factor, kept):
+    spoilt(val=(1.0, 1.0, factor, factor))
+    monkeypatch.setattr(TopDown, "val_scores", ("loss",))
+    result = run(tiny, tmp_path / "run", change=lambda recipe: replace(recipe, best="loss"))[0]  # the greatest is the best
+    assert result.metrics["loss"] == result.history[kept]["val/loss"]
+
+
 def test_a_part_of_the_validation_loss_a_hundred_times_its_first_is_told_by_its_name(tiny, monkeypatch, tmp_path):
     validate, checks = TopDown.validate, []
 

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from poise.errors import CheckpointError, TrainingError
 from poise.training.callbacks import Interrupted, Interrupts, RunCallback
+from poise.training.divergence import LARGEST_RISE
 from poise.training.module import Module
 from poise.training.nan_guard import slower
 from poise.weights import model_file
@@ -33,6 +34,7 @@ class Checkpointer(RunCallback):
         self.best = best
         self.best_score = float("-inf")
         self.best_scores: dict[str, float] = {}
+        self._first_loss: float | None = None
         self._saved = 0.0
         self._asked = False
         self._ready = False
@@ -55,11 +57,12 @@ class Checkpointer(RunCallback):
         return "Keeper"
 
     def state_dict(self) -> dict[str, Any]:
-        """Best score and scores, for the checkpoint."""
-        return {"best_score": self.best_score, "best_scores": self.best_scores}
+        """Best score and scores, and the loss of the first validation, for the checkpoint."""
+        return {"best_score": self.best_score, "best_scores": self.best_scores, "first_loss": self._first_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore best score and scores."""
+        """Restore them; states of earlier versions have no first loss."""
+        self._first_loss = state_dict.get("first_loss")
         self.best_score = state_dict["best_score"]
         self.best_scores = state_dict["best_scores"]
         if self.best_score > float("-inf"):
@@ -129,11 +132,18 @@ class Checkpointer(RunCallback):
             raise Interrupted
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the model if it is the best so far; one with a score or loss that is not finite never is."""
+        """Save the model if it is the best so far; one with a score or loss that is not finite never is.
+
+        Nor is one that diverged: whose loss is a hundred times (`LARGEST_RISE`) that of the first validation. Scores without
+        labels may be high then, such as the confidence of an adaptation.
+        """
         module = self.of(pl_module)
         self._check_seconds = module.now() - self._check_began
-        value = module.scores.get(self.best, float("-inf"))
-        if value > self.best_score and all(map(math.isfinite, (value, module.scores.get("loss", 0.0)))):
+        value, loss = module.scores.get(self.best, float("-inf")), module.scores.get("loss", 0.0)
+        if self._first_loss is None and math.isfinite(loss):
+            self._first_loss = loss
+        diverged = self._first_loss is not None and loss > LARGEST_RISE * abs(self._first_loss) > 0
+        if value > self.best_score and math.isfinite(value) and math.isfinite(loss) and not diverged:
             self.best_score, self.best_scores = value, dict(module.scores)
             self._write(trainer, module)
 
