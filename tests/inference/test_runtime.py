@@ -110,6 +110,16 @@ def test_a_part_is_converted_once_and_read_from_the_cache_after_that(dots, image
     assert len(list((home / "runtimes").rglob("*.onnx"))) == 2, "other weights are another part"
 
 
+def test_the_start_of_a_runtime_is_told_apart(dots, image):
+    plain, predictor = Predictor(dots.model()), Predictor(dots.model(), runtime="onnxruntime")
+    assert predictor.starting == 0, "it starts with the first image"
+    spent = []
+    for one in (plain, predictor, predictor):
+        one(image, boxes=dots.boxes)
+        spent.append(one.starting)
+    assert spent[0] == 0 < spent[1] == spent[2]
+
+
 def test_a_damaged_file_of_the_cache_is_made_anew(dots, image, home):
     right = Predictor(dots.model(), runtime="openvino")(image, boxes=dots.boxes)
     [kept] = (home / "runtimes").rglob("*.xml")

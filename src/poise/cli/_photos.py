@@ -116,7 +116,8 @@ def predict_photos(sources: tuple[str, ...], flags: PhotoFlags) -> int:
         skipped = write_predictions(predictor, requests, writer, unfinished)
         (folder / STATE).unlink(missing_ok=True)
     done = len(requests) - unfinished.images
-    say(console, speed_text(done, time.perf_counter() - begun, predictor.stages.seconds))
+    passed = time.perf_counter() - begun
+    say(console, speed_text(done, passed, predictor.stages.seconds, starting=predictor.starting))
     print_predictions(console, model, images, requests, writer=writer, skipped=skipped)
     return 0
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from poise.data.boxes import check_boxes
 from poise.errors import ImageError, InputError
-from poise.inference.detect import Detector, detector_of
+from poise.inference.detect import Detector, ModelDetector, detector_of
 from poise.inference.inputs import BoxesLike, ImageLike, as_boxes, as_image, is_image
 from poise.inference.request import ImagePoses, ImageRequest, Skipped
 from poise.inference.runtime import attach
@@ -123,6 +123,12 @@ class Predictor:
         if self.detector is not None:
             self.detector.stages = self.stages
         self._lock = Lock()
+
+    @property
+    def starting(self) -> float:
+        """Seconds that it took so far to start runtimes, of the model and of a detector that is a model."""
+        own = self.settings.runtime.seconds
+        return own + (self.detector.settings.runtime.seconds if isinstance(self.detector, ModelDetector) else 0.0)
 
     @overload
     def __call__(self, images: ImageLike, *, boxes: BoxesLike | None = None) -> Poses: ...  # type: ignore[overload-overlap]

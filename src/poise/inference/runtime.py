@@ -139,7 +139,8 @@ class Runner:
             key = (bf16, self._shape(tensors, free=False))
             if bf16 in self._sessions and (key in self._checked or len(self._checked) >= CHECKED_SIZES):
                 return True
-            self._prepare(inputs, tensors, bf16=bf16)
+            with self.choice.starting():
+                self._prepare(inputs, tensors, bf16=bf16)
             self._checked.add(key)
             return bf16 in self._sessions
 

@@ -47,17 +47,23 @@ class Stages:
             self.add(stage, time.perf_counter() - started)
 
 
-def speed_text(images: int, seconds: float, stages: Mapping[str, float]) -> str:
+def speed_text(images: int, seconds: float, stages: Mapping[str, float], *, starting: float = 0.0) -> str:
     """Images a second, and what the time went into.
 
     Args:
         images: How many.
         seconds: Time that passed.
         stages: Seconds of each stage.
+        starting: Seconds of these that it took to start a runtime, once a run.
 
     >>> speed_text(10, 2.0, {"reading": 1.5, "network": 1.25, "writing": 0.01})
     '10 images in 2.0 s (5.0 a second), side by side: reading 1.5 s, network 1.2 s'
+    >>> speed_text(10, 2.0, {}, starting=1.0)
+    '10 images in 2.0 s (5.0 a second; 10.0 once the runtime had started, after 1.0 s)'
     """
     parts = ", ".join(f"{name} {value:.1f} s" for name, value in stages.items() if value >= SHOWN)
-    said = f"{images} image{'' if images == 1 else 's'} in {seconds:.1f} s ({images / max(seconds, 1e-6):.1f} a second)"
+    rate = f"{images / max(seconds, 1e-6):.1f} a second"
+    if starting >= SHOWN:
+        rate += f"; {images / max(seconds - starting, 1e-6):.1f} once the runtime had started, after {starting:.1f} s"
+    said = f"{images} image{'' if images == 1 else 's'} in {seconds:.1f} s ({rate})"
     return f"{said}, side by side: {parts}" if parts else said

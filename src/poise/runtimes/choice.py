@@ -1,7 +1,9 @@
 """Which runtime runs a network: the one that is asked for, or the fastest that is installed."""
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import final
 
@@ -33,11 +35,22 @@ class Choice:
         engines: The runtimes that are left.
         asked: Whether the user named it: then nothing else takes its place.
         why: What was found wrong of those that are not left.
+        seconds: How long it took to start them: to convert or read a network, and to compare it with PyTorch's.
     """
 
     engines: list[Engine] = field(default_factory=list)
     asked: bool = False
     why: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """The block starts a runtime."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - started
 
     @property
     def text(self) -> str:

@@ -76,6 +76,7 @@ class ExportedNetwork(nn.Module):
         self.engine = engine_of(path)
         self.size: Size | None = None
         self._session: Session | None = None
+        self._choice = Choice()
 
     def use(self, choice: Choice) -> None:
         """Let another runtime run it.
@@ -93,6 +94,7 @@ class ExportedNetwork(nn.Module):
         if choice.asked and able[0] is not self.engine:
             self.engine, self._session = able[0], None
         choice.engines[:] = [self.engine]
+        self._choice = choice
 
     def check_flip(self) -> None:
         """Refuse a second flip test, which would give the same and take twice the time.
@@ -115,9 +117,10 @@ class ExportedNetwork(nn.Module):
         if self.size is not None:
             check_view(images, self.size, str(self.path))
         if self._session is None:
-            program = self.path.read_bytes() if self.engine.name == "onnxruntime" else self.engine.read(self.path)
-            threads, kind = torch.get_num_threads(), images.device.type
-            self._session = self.engine.start(program, threads=threads, device=kind, bf16=self.bf16)
+            with self._choice.starting():
+                program = self.path.read_bytes() if self.engine.name == "onnxruntime" else self.engine.read(self.path)
+                threads, kind = torch.get_num_threads(), images.device.type
+                self._session = self.engine.start(program, threads=threads, device=kind, bf16=self.bf16)
         given = images.float() if self.colours is None else self.colours.pixels(images.float())
         return self._session([given])[: self.count]
 
