@@ -83,7 +83,20 @@ SECONDS, MOST = 1.5, 5
 """How long a network is timed in a runtime, and how often at most; at least once."""
 
 WIDTH, HEIGHT, EDGE = 760, 460, 60
-COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#b8860b", "#e7298a", "#666666")
+COLOURS = (
+    "#1f77b4",
+    "#d95f02",
+    "#1b9e77",
+    "#7570b3",
+    "#b8860b",
+    "#e7298a",
+    "#666666",
+    "#17becf",
+    "#9acd32",
+    "#8c564b",
+    "#111111",
+    "#e9a3ff",
+)
 
 
 class Kind(NamedTuple):
@@ -301,9 +314,10 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def plot(rows: Sequence[Row]) -> str:
-    """AP over time, logarithmic, as SVG; the best of each time have their names."""
+    """AP over time, logarithmic, as SVG; those that no faster one equals have their names, above and left, where nothing is."""
     rows = [row for row in rows if row.score > 0 and row.spent and not row.whole]
     low, high = (math.log10(bound(row.milliseconds for row in rows)) for bound in (min, max))
+    low -= 0.15 * (high - low)  # room for the first name
     bottom, top = min(row.score for row in rows) - 1, max(row.score for row in rows) + 1
     families = sorted({_family(row) for row in rows})
 
@@ -317,17 +331,24 @@ def plot(rows: Sequence[Row]) -> str:
             x = EDGE + (math.log10(tick) - low) / (high - low or 1) * (WIDTH - 3 * EDGE)
             parts.append(f'<line x1="{x:.0f}" x2="{x:.0f}" y1="{EDGE}" y2="{HEIGHT - EDGE}" stroke="#ddd"/>')
             parts.append(f'<text x="{x:.0f}" y="{HEIGHT - EDGE + 18}" text-anchor="middle">{tick}</text>')
-    for tick in range(round(bottom), round(top) + 1, 5):
+    for tick in range(math.ceil(bottom / 5) * 5, math.floor(top) + 1, 5):
         y = HEIGHT - EDGE - (tick - bottom) / (top - bottom) * (HEIGHT - 2 * EDGE)
         parts.append(f'<line x1="{EDGE}" x2="{WIDTH - 2 * EDGE}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>')
         parts.append(f'<text x="{EDGE - 8}" y="{y + 4:.0f}" text-anchor="end">{tick}</text>')
-    best = -1.0
+    best, named, most = -1.0, list[tuple[float, float]](), max(row.score for row in rows)
     for row in rows:
         (x, y), colour = place(row), COLOURS[families.index(_family(row)) % len(COLOURS)]
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
-        if row.score > best:
-            best = row.score
-            parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}">{html.escape(network_name(row.name))}</text>')
+        free = all(abs(x - left) > 120 or abs(y - above) > 13 for left, above in named)  # no name on another
+        if row.score > best and (free or row.score == most):
+            named.append((x, y))
+            where = f'x="{x - 6:.1f}" y="{y - 6:.1f}" text-anchor="end"' if free else f'x="{x + 8:.1f}" y="{y + 4:.1f}"'
+            parts.append(f"<text {where}>{html.escape(network_name(row.name))}</text>")
+        best = max(best, row.score)
+    for number, family in enumerate(families):
+        y = EDGE + 18 * number
+        parts.append(f'<circle cx="{WIDTH - 2 * EDGE + 16}" cy="{y}" r="5" fill="{COLOURS[number % len(COLOURS)]}"/>')
+        parts.append(f'<text x="{WIDTH - 2 * EDGE + 26}" y="{y + 4}">{html.escape(family)}</text>')
     parts.append(
         f'<text x="{WIDTH / 2 - EDGE / 2}" y="{HEIGHT - 12}" text-anchor="middle">ms for one person, one thread</text>'
     )
