@@ -90,17 +90,20 @@ def plot(rows: list[Row]) -> str:
         parts.append(f'<text x="{x:.0f}" y="{HEIGHT - EDGE + 18}" text-anchor="middle">{share / 5 * most:.0f}</text>')
         parts.append(f'<text x="{EDGE - 8}" y="{y + 4:.0f}" text-anchor="end">{share / 5 * top:.2f}</text>')
         parts.append(f'<line x1="{EDGE}" x2="{WIDTH - 2 * EDGE}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>')
-    named: list[tuple[float, float]] = []
+    named: list[str] = []
     for row in sorted(rows, key=lambda row: row.milliseconds):
         x = EDGE + row.milliseconds / most * (WIDTH - 3 * EDGE)
         y = HEIGHT - EDGE - row.score / top * (HEIGHT - 2 * EDGE)
         colour = COLOURS[row.runtime]
         fill = "none" if row.flip else colour
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{colour}"/>')
-        text = html.escape(f"{row.model}, {row.runtime} {row.precision}")
-        if all(abs(x - left) > 160 or abs(y - top_) > 11 for left, top_ in named):  # no name on another
-            named.append((x, y))
-            parts.append(f'<text x="{x - 6:.1f}" y="{y - 10:.1f}" font-size="10">{text}</text>')
+        if row.model not in named:
+            named.append(row.model)
+            parts.append(f'<text x="{x - 6:.1f}" y="{y - 14:.1f}">{html.escape(row.model)}</text>')
+    for number, (runtime, colour) in enumerate(COLOURS.items()):
+        y = EDGE + 18 * number
+        parts.append(f'<circle cx="{WIDTH - 2 * EDGE + 16}" cy="{y}" r="5" fill="{colour}"/>')
+        parts.append(f'<text x="{WIDTH - 2 * EDGE + 26}" y="{y + 4}">{runtime}</text>')
     parts.append(
         f'<text x="{WIDTH / 2 - EDGE / 2}" y="{HEIGHT - 12}" text-anchor="middle">ms for one person, end to end</text>'
     )
