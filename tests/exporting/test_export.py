@@ -241,7 +241,7 @@ def test_rtmdet_finds_the_same_boxes_from_its_file(image, tmp_path):
     torch.testing.assert_close(found.score, right.score, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["vitpose_s_simple_64x64", "litehrnet_18_coco17_64x64"])
+@pytest.mark.parametrize("name", ["vitpose_s_simple_64x64", "litehrnet_18_coco17_64x64", "dekr_w32_coco17_64x64"])
 def test_networks_with_operations_of_their_own_take_any_batch(name, tmp_path):
     torch.manual_seed(0)
     model = build(name)  # compared on eight views, and traced with two

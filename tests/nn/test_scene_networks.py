@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torchvision.ops import deform_conv2d
 
 from poise.errors import InputError
 from poise.nn.backbones.hourglass104 import Hourglass104
 from poise.nn.backbones.plain import PlainNet
 from poise.nn.base import Network
+from poise.nn.heads.disentangled import deform_conv3x3
 from poise.nn.heads.scene_heads import PyramidSceneHeads, SceneHeads
 from poise.nn.imhn import IdentityMappingHourglass
 from poise.zoo.offset_guided import BLOCKS
@@ -103,3 +105,9 @@ def test_identity_mapping_hourglasses_have_five_outputs_a_stack():
         assert torch.allclose(pair[1:], alone, rtol=1e-4, atol=1e-6)
     with pytest.raises(InputError, match="an even number more at each level"):
         IdentityMappingHourglass(2, increase=3)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.7, 5.0])
+def test_a_graphs_deformable_convolution_is_torchvisions(spread):
+    x, offsets, weight = torch.randn(2, 5, 7, 9), spread * torch.randn(2, 18, 7, 9), torch.randn(6, 5, 3, 3)
+    assert torch.allclose(deform_conv3x3(x, offsets, weight), deform_conv2d(x, offsets, weight, padding=1), atol=1e-4)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import deform_conv2d
 
+from poise.machine import is_traced
 from poise.nn.base import Feature, Head
 from poise.nn.blocks import BasicBlock, conv1x1, conv3x3
 from poise.nn.mixed import in_float32
@@ -40,7 +41,8 @@ class AdaptBlock(nn.Module):
 
     def forward(self, x: Feature) -> Feature:
         """The output of the block."""
-        out = in_float32(partial(deform_conv2d, padding=1), x, self.window(x), self.adapt_conv.weight)  # none for bfloat16
+        moved_conv = deform_conv3x3 if is_traced() else partial(deform_conv2d, padding=1)
+        out = in_float32(moved_conv, x, self.window(x), self.adapt_conv.weight)  # none for bfloat16
         output: Tensor = torch.relu(self.bn(out) + x)
         return output
 
@@ -53,6 +55,30 @@ class AdaptBlock(nn.Module):
         moved = moved + self.translation_conv(x)[:, :, None]
         flat: Tensor = moved.transpose(1, 2).flatten(1, 2)
         return flat
+
+
+def deform_conv3x3(
+    x: Float[Tensor, "b c h w"], offsets: Float[Tensor, "b 18 h w"], weight: Float[Tensor, "o c 3 3"]
+) -> Float[Tensor, "b o h w"]:
+    """`torchvision.ops.deform_conv2d` with a padding of 1, of operations that ONNX and OpenVINO have; for graphs.
+
+    Each tap is a bilinear sample of the map, 0 outside, and the taps are joined by a 1x1 convolution.
+
+    Args:
+        x: Feature map.
+        offsets: How far each of the nine taps of each cell is moved, y before x.
+        weight: Weights of the convolution.
+    """
+    high, wide = x.shape[2], x.shape[3]
+    rows, columns = torch.arange(high, device=x.device), torch.arange(wide, device=x.device)
+    y, x_ = torch.meshgrid(rows.to(x.dtype), columns.to(x.dtype), indexing="ij")
+    sampled = []
+    for tap, (dy, dx) in enumerate(zip(*TAPS, strict=True)):
+        at_y, at_x = y + dy + offsets[:, 2 * tap], x_ + dx + offsets[:, 2 * tap + 1]
+        grid = torch.stack(((2 * at_x + 1) / wide - 1, (2 * at_y + 1) / high - 1), dim=-1)
+        sampled.append(functional.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False))
+    joined: Tensor = functional.conv2d(torch.cat(sampled, dim=1), weight.permute(0, 2, 3, 1).flatten(1)[..., None, None])
+    return joined
 
 
 @final
