@@ -89,8 +89,8 @@ def ws_cda(options: WsCdaOptions) -> Recipe:
     domain adaptation layer and no discriminator. PPLO goes on from it: poise adapt pplo --start runs/animals/model.safetensors.
 
     No score is published that could be compared, and no practitioner's is known; w1, w2, layers and schedule are not told by
-    the paper and are ours, not yet chosen by measurement. The cost: each step reads three batches, of the source, of people
-    and of the target.
+    the paper and are ours (docs/results.md has what others give). The cost: each step reads three batches, of the source,
+    of people and of the target.
 
     Args:
         options: Source, target, people, model and weights.
