@@ -11,7 +11,7 @@ import torch
 from poise.errors import InputError, UnknownName
 from poise.structures import Key, Poses
 from poise.tracking.choose import SMOOTHERS, smoothers
-from poise.tracking.gaps import GapFiller
+from poise.tracking.gaps import GAP, GapFiller
 from poise.tracking.kalman import KalmanSmoother
 from poise.tracking.median import MedianSmoother
 from poise.tracking.one_euro import OneEuroSmoother
@@ -51,7 +51,7 @@ def positions(frames: list[Poses]) -> TrackPositions:
     return TrackPositions(np.stack([one.xy[0].double().numpy() for one in frames]), np.full(len(frames), 200.0))
 
 
-ALL = {name: make(False) for name, make in SMOOTHERS.items()} | {
+ALL = {name: make(False, GAP) for name, make in SMOOTHERS.items()} | {
     "kalman, whole video": KalmanSmoother(None),
     "median, causal": MedianSmoother(causal=True),
     "fill, causal": GapFiller(causal=True),
@@ -66,7 +66,7 @@ def made(name: str) -> Smoother:
         "fill, causal": lambda: GapFiller(causal=True),
         "all": lambda: smoothers(["one-euro", "median", "fill"]),
     }
-    return again[name]() if name in again else SMOOTHERS[name](False)
+    return again[name]() if name in again else SMOOTHERS[name](False, GAP)
 
 
 @pytest.mark.parametrize("name", list(ALL))
@@ -151,6 +151,17 @@ def test_gaps_up_to_the_limit_are_filled_on_the_line_and_marked_and_longer_ones_
         assert out[i].filled[0].tolist() == [True, False]
         assert float(out[i].score[0, 0]) == 1
     assert all(float(out[i].score[0, 1]) == 0 for i in range(8, 15)), "a longer gap stays open"
+
+
+def test_the_longest_gap_is_chosen_and_whole_people_come_back_over_it() -> None:
+    xy = np.stack([np.array([[i * 2.0, 10.0], [50.0, 60 + i]]) for i in range(60)])
+    frames = [frame(i, one) for i, one in enumerate(xy)]
+    nobody = torch.zeros(1, dtype=torch.bool)
+    hidden = [one[nobody] if 10 <= i < 50 else one for i, one in enumerate(frames)]
+    assert len(run(smoothers(["fill"], gap=39), hidden)[30]) == 0
+    out = run(smoothers(["fill"], gap=40), hidden)
+    assert all(torch.allclose(out[i].xy[0], frames[i].xy[0], atol=1e-3) for i in range(60))
+    assert [bool(one.filled is not None and one.filled.all()) for one in out] == [10 <= i < 50 for i in range(60)]
 
 
 def test_a_person_who_is_missing_for_two_frames_is_put_in_as_a_whole() -> None:

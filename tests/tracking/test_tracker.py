@@ -348,6 +348,20 @@ def test_who_came_back_beside_somebody_is_known_again_once_alone() -> None:
     assert ids == [1, 2]
 
 
+def test_who_comes_back_beside_somebody_is_known_again_by_a_look_that_is_clearly_theirs() -> None:
+    a, b = Walker(1, 200, 400, 200, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
+    back = Walker(3, 200, 400, 470, 0.0, width=None)
+    mixed = unit(RED + 0.8 * BLUE)
+    for settings, first, later in ((TrackSettings(), 3, 1), (TrackSettings(beside_look=1.0), 3, 3)):
+        tracker = Tracker(settings)
+        for frame in range(5):
+            assert ids_of(tracker, [a, b], frame, [RED, BLUE]) == [1, 2]
+        for frame in range(5, 60):
+            ids_of(tracker, [b], frame, [BLUE])
+        assert ids_of(tracker, [back, b], 60, [mixed, BLUE]) == [first, 2], "hidden by half, it could be either"
+        assert ids_of(tracker, [back, b], 61, [unit(RED + 0.3 * BLUE), BLUE]) == [later, 2]
+
+
 def test_who_is_taken_for_another_pose_is_known_again_where_they_are_alone() -> None:
     a, b = Walker(1, 200, 400, 150, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
     back = Walker(3, 200, 400, 320, 0.0, width=None)

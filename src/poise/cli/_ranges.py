@@ -115,6 +115,7 @@ RANGES: Mapping[str, Range] = {
     "least": _count(1, 10_000),
     "map_weight": Range(0, 1e9),
     "max_lost": _count(0, 1_000_000),
+    "gap": _count(1, 1000),
     "max_pixels": _count(1, 10**12),
     "mean": _SHARE,
     "milestones": _above_zero(10**12),

@@ -33,6 +33,7 @@ from poise.runtimes.choice import TORCH
 from poise.structures import Key, Poses
 from poise.tracking.appearance import body_colours
 from poise.tracking.choose import smoothers
+from poise.tracking.gaps import GAP
 from poise.tracking.smoothing import Chain
 from poise.tracking.tracker import Tracker, TrackSettings
 
@@ -86,6 +87,7 @@ class VideoSettings:
         follow: How people are followed between runs of the detector.
         track: How ids are kept.
         smooth: Names of smoothers (`tracking.choose`); () for none.
+        gap: Longest gap that "fill" fills, frames; as many frames are kept in memory until they are done.
         causal: Whether smoothers may not wait for later frames, as with a camera.
         appearance: Whether colours of people help to tell them apart.
         whole_image: Whether each frame shows one person who fills it.
@@ -103,6 +105,7 @@ class VideoSettings:
     follow: FollowSettings = field(default_factory=FollowSettings)
     track: TrackSettings = field(default_factory=TrackSettings)
     smooth: tuple[str, ...] = SMOOTH
+    gap: int = GAP
     causal: bool = False
     appearance: bool = False
     whole_image: bool = False
@@ -116,7 +119,7 @@ class VideoSettings:
                 f"a video is read every 1, 2, ... frames from a second on until a later one, found every {self.every}, start "
                 f"{self.start:g} and end {self.end}"
             )
-        smoothers(self.smooth)
+        smoothers(self.smooth, gap=self.gap)
 
 
 @final
@@ -136,7 +139,7 @@ class VideoPipeline:
     def __init__(self, predictor: Predictor, source: FrameSource, settings: VideoSettings) -> None:
         self.predictor, self.source, self.settings = predictor, source, settings
         self.tracker = Tracker(settings.track)
-        self.chain: Chain = smoothers(settings.smooth, causal=settings.causal or source.live)
+        self.chain: Chain = smoothers(settings.smooth, causal=settings.causal or source.live, gap=settings.gap)
         self.follower = self._follower()
         self.seconds = dict.fromkeys(STAGES, 0.0)
         self.done = 0

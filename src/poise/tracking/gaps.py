@@ -51,7 +51,8 @@ class GapFiller(Smoother):
     def update(self, poses: Poses) -> list[Poses]:
         """The frame that is `frames` back, or this one where it is causal."""
         self._held.append(_Held(poses))
-        for track in sorted({*tracks_of(poses), *(t for held in self._held for t in tracks_of(held.poses))} - {-1}):
+        near = list(self._held)[-1 - self.frames :] if self.causal else [self._held[-1]]
+        for track in sorted({t for held in near for t in tracks_of(held.poses)} - {-1}):
             self._hold(track) if self.causal else self._bridge(track)
         waiting = 0 if self.causal else self.frames
         ready = [held for held in list(self._held)[: max(0, len(self._held) - waiting)] if not held.done]
@@ -72,18 +73,18 @@ class GapFiller(Smoother):
         newest = _Part.of(self._held[-1].poses, track)
         if newest is None:
             return
-        for back in range(2, min(self.frames + 1, len(self._held) - 1) + 1):
+        missing = newest.known
+        for back in range(1, min(self.frames + 1, len(self._held) - 1) + 1):
             before = _Part.of(self._held[-1 - back].poses, track)
             if before is None:
                 continue
-            between = [self._held[-1 - step] for step in range(back - 1, 0, -1)]
-            wanted = before.known & newest.known
-            for held in between:
-                own = _Part.of(held.poses, track)
-                wanted = wanted & (torch.ones_like(wanted) if own is None else ~own.known)
+            wanted, missing = before.known & missing, missing & ~before.known
+            between = [self._held[-1 - step] for step in range(back - 1, 0, -1)] if wanted.any() else []
             for step, held in enumerate(between, start=1):
-                if not held.done and wanted.any():
+                if not held.done:
                     held.poses = _put(held.poses, track, before.towards(newest, step / back), wanted)
+            if not missing.any():
+                return
 
     def _hold(self, track: int) -> None:
         """Keep what is missing in the newest frame where it was seen last."""

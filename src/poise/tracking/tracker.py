@@ -20,6 +20,7 @@ from poise.tracking.assignment import assign
 from poise.tracking.boxes import areas, centres, covered, iou, nearness, sigmas_of
 from poise.tracking.motion import BoxMotion
 from poise.tracking.seen import Seen, unit
+from poise.tracking.track import Track
 
 FARTHEST = float(np.exp(-0.5 * 3.0**2))
 """Nearness below which a pose is out of reach: three times the reach away."""
@@ -53,6 +54,7 @@ class TrackSettings:
         alone: Share of the box that others may cover where an appearance is learnt and believed.
         still: Frames for which somebody who is not seen is taken to stand where they should be, and may cover others.
         same_look: Cosine similarity of appearances above which somebody new is a person who was lost; 1 for never.
+        beside_look: The same for somebody new who is covered in part, or has only been seen so.
         other_look: That below which a pose is not the person who is expected there.
         clear: How much less alike everybody else whom the tracker remembers must be.
         max_known: Frames for which the appearance of somebody who is not seen is remembered.
@@ -79,6 +81,7 @@ class TrackSettings:
     alone: float = 0.1
     still: int = 10
     same_look: float = 0.8
+    beside_look: float = 0.85
     other_look: float = 0.6
     clear: float = 0.1
     max_known: int = 900
@@ -93,62 +96,13 @@ class TrackSettings:
                 f"tracking: reach must be above 0, max_lost at least 0 and confirm at least 1, found {self.reach}, "
                 f"{self.max_lost} and {self.confirm}"
             )
-        if not (0 <= self.other_look <= self.same_look <= 1 and 0 <= self.alone <= 1) or min(self.max_known, self.still) < 0:
+        looks = 0 <= self.other_look <= self.same_look <= 1 and 0 <= self.beside_look <= 1 and 0 <= self.alone <= 1
+        if not looks or min(self.max_known, self.still) < 0:
             raise InputError(
-                "tracking: alone, other_look and same_look lie between 0 and 1, other_look is not above same_look, and "
-                f"max_known and still are at least 0, found {self.alone}, {self.other_look}, {self.same_look}, "
-                f"{self.max_known} and {self.still}"
+                "tracking: alone, other_look, same_look and beside_look lie between 0 and 1, other_look not above same_look, "
+                f"and max_known and still are at least 0, found {self.alone}, {self.other_look}, {self.same_look}, "
+                f"{self.beside_look}, {self.max_known} and {self.still}"
             )
-
-
-@dataclass(eq=False)
-class Track:
-    """One person, as the tracker remembers them.
-
-    Attributes:
-        id: Number of the track, from 1; -1 until it is confirmed.
-        motion: Box and its velocity.
-        xy: Keypoints where they were seen last, pixels.
-        known: Which of them were confident.
-        centre: Centre of the box at that time.
-        lost: Frames since then; 0 where the person was seen in the last frame.
-        seen: Frames in a row in which the person has been seen, until it is confirmed.
-        look: Appearance, of length 1; None where none was given.
-        sure: Whether the person was alone when it was learnt.
-    """
-
-    id: int
-    motion: BoxMotion
-    xy: Float[np.ndarray, "k 2"]
-    known: Bool[np.ndarray, " k"]
-    centre: Float[np.ndarray, "2"]
-    lost: int = 0
-    seen: int = 1
-    look: Float[np.ndarray, " d"] | None = None
-    sure: bool = False
-
-    def to_plain(self) -> dict[str, Any]:
-        """Its values as plain types."""
-        return {
-            "id": self.id,
-            "motion": self.motion.to_plain(),
-            "xy": self.xy.tolist(),
-            "known": self.known.tolist(),
-            "centre": self.centre.tolist(),
-            "lost": self.lost,
-            "seen": self.seen,
-            "look": None if self.look is None else self.look.tolist(),
-            "sure": self.sure,
-        }
-
-    @classmethod
-    def from_plain(cls, values: dict[str, Any]) -> "Track":
-        """The track that `to_plain` wrote."""
-        own = dict(values)
-        arrays = {"xy": np.array(own["xy"], dtype=np.float64).reshape(-1, 2), "known": np.array(own["known"], dtype=bool)}
-        look = None if own["look"] is None else np.array(own["look"])
-        motion = BoxMotion.from_plain(own["motion"])
-        return cls(**(own | arrays | {"motion": motion, "centre": np.array(own["centre"]), "look": look}))
 
 
 @final
@@ -170,7 +124,7 @@ class Tracker:
     settings: TrackSettings = field(default_factory=TrackSettings)
     tracks: list[Track] = field(default_factory=list)
     _next: int = 1
-    _shown: dict[int, Track] = field(default_factory=dict)
+    _unsure: dict[int, Track] = field(default_factory=dict)
 
     def update(self, poses: Poses, *, appearance: Float[Tensor, "n d"] | None = None) -> Poses:
         """The poses of the next frame with their `track`: ids from 1, and -1 for those that belong to no track.
@@ -188,7 +142,7 @@ class Tracker:
             MissingExtra: scipy is not installed.
         """
         seen = self._seen(poses, appearance)
-        self._shown = {}
+        self._unsure = {}
         for track in self.tracks:
             track.motion.predict()
         ids = np.full(len(poses), -1, dtype=np.int64)
@@ -199,7 +153,7 @@ class Tracker:
         _, unseen = self._round(seen, ids, low, active, minimum=self.settings.second_similarity)
         gone = [track for track in self.tracks if track.lost > self.settings.max_lost]
         lost = [*unseen, *(track for track in waiting if track.lost > 0), *gone]
-        shown = {row: track for row, track in self._shown.items() if track.id > 0}
+        shown = {row: track for row, track in self._unsure.items() if track.id > 0}
         again, left = self._known_again(seen, ids, [*free, *shown], lost, besides=list(shown.values()))
         self.tracks = [track for track in self.tracks if not any(shown.get(row) is track for row in {*shown} - {*left})]
         self._begin(seen, ids, [row for row in left if ids[row] < 0])
@@ -289,18 +243,20 @@ class Tracker:
     ) -> tuple[list[Track], list[int]]:
         """Who is seen again, by appearance alone, and the poses that are left over.
 
-        Such a pose may have a track that began beside somebody else, and shows the person alone for the first time. The person
-        may be lost, or be taken for a pose that does not look like them, which is then left over.
+        Such a pose may have a track of its own, as long as that has only been seen beside somebody else. The person may be
+        lost, or be taken for a pose that does not look like them, which is then left over.
         """
-        s, rows = self.settings, [row for row in free if seen.shows(row)]
+        s, looks = self.settings, seen.looks
+        rows = [] if looks is None else [row for row in free if looks[row].any()]
         known = [t for t in self.tracks if t.look is not None and t.sure and t.id > 0 and t not in besides]
-        if not rows or not known or s.same_look >= 1:
+        if looks is None or not rows or not known or s.same_look >= 1:
             return [], list(free)
-        alike = self._alike(seen, rows, known)
+        alike = np.stack([track.look for track in known if track.look is not None]) @ looks[rows].T
+        least = np.broadcast_to([s.same_look if seen.shows(row) else s.beside_look for row in rows], alike.shape)
         best = np.sort(alike, axis=0)[-2:]
         clear = best[-1] - best[0] >= s.clear if len(known) > 1 else np.ones(len(rows), dtype=bool)
         missing = np.array([track in lost or self._doubtful(seen, ids, track) for track in known])
-        pairs = assign(np.where(missing[:, None] & clear & (alike == alike.max(axis=0)), alike, 0.0), s.same_look)
+        pairs = assign(np.where(missing[:, None] & clear & (alike == alike.max(axis=0)), alike, 0.0), least)
         mistaken = [int(row) for i, _ in pairs for row in np.flatnonzero(ids == known[i].id)]
         ids[mistaken] = -1
         for i, j in pairs:
@@ -336,8 +292,8 @@ class Tracker:
         track.centre, track.lost, track.seen = centre, 0, track.seen + 1
         if seen.looks is not None:
             shown = seen.shows(row) and (track.sure or not self._beside(seen.boxes[row], track))
-            if shown and not track.sure:
-                self._shown[row] = track
+            if not track.sure:
+                self._unsure[row] = track
             self._learn(track, seen.looks[row], shown=shown)
         self._confirm(track)
 

@@ -23,8 +23,10 @@ class VideoOptions:
         rate: Frames a second of a folder or a pattern (30), or of a video file that says a wrong rate.
         detect_every: Frames of a video from one run of the detector to the next; in between people are followed by their
             keypoints. 1 runs it in every frame.
-        smooth: Smoothers of a video: none, or some of median (single jumps), fill (gaps of up to 5 frames, marked), and
+        smooth: Smoothers of a video: none, or some of median (single jumps), fill (gaps of up to --gap frames, marked), and
             one-euro or kalman.
+        gap: Longest gap of a person or a keypoint in a video that the smoother fill fills, frames. As many frames are kept in
+            memory; 60 bridge most people who pass behind somebody.
         track_score: Pose score from which somebody in a video gets an id; a person with one is followed to lower scores.
         max_lost: Frames for which a person of a video who is not seen keeps the id.
         follow_set: Fields of how people are followed between runs of the detector, such as growth=1.3 duplicate=0.8
@@ -48,6 +50,7 @@ class VideoOptions:
     rate: Annotated[float | None, arg(metavar="N")] = None
     detect_every: int = 10
     smooth: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("one-euro",)
+    gap: int = 5
     track_score: float = 0.2
     max_lost: int = 30
     follow_set: Annotated[tuple[str, ...], arg(metavar="FIELD=VALUE [FIELD=VALUE ...]")] = ()
@@ -87,6 +90,7 @@ class VideoOptions:
             track=changed_fields(track, self.track_set, what="the tracker", such="reach=0.2"),
             causal=self.causal,
             smooth=tuple(name for name in self.smooth if name != "none") if len(self.smooth) == 1 else self.smooth,
+            gap=self.gap,
             appearance=self.appearance,
             whole_image=whole_image,
             min_score=min_score or None,
