@@ -6,8 +6,8 @@
 Three people cross each other again and again over 2,000 frames; of eight in further films four enter and leave. Keypoints are
 those of `poise_people`, boxes those of `poise_people_detector`; both learn first what such drawings look like, from people of
 `Walks` who cover each other: other people, backgrounds, lights and places than in the films. The detector runs in every third
-frame. Colours help to tell people apart (`--appearance`), who is new is confirmed in three frames, and gaps of up to 60 frames are
-filled (`--smooth fill --gap 60`).
+frame. Colours help to tell people apart (`--appearance`), who is new is confirmed in three frames, and gaps of up to 60 frames
+are filled (`--smooth fill --gap 60`).
 
 Who has fewer than five visible keypoints in a frame, behind somebody else or at the edge, counts neither way in it.
 """
