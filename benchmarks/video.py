@@ -104,15 +104,17 @@ def pipeline_run(file: Path, predictor: Predictor, *, video: bool) -> Run:
 
 
 def alone(predictor: Predictor, batches: list[int]) -> tuple[float, float]:
-    """Seconds, and processor seconds, of the same network, runtime and threads for ready views in the same batches."""
-    network = require_top_down(predictor.model)
+    """Seconds, and processor seconds, of the same network, as the predictor runs it, for ready views in the same batches."""
+    network, settings = require_top_down(predictor.model), predictor.settings
     height, width = network.codec.size
     views = [torch.rand(3, height, width) for _ in range(max(batches))]
     for number, count in enumerate([*batches[:3], *batches]):
         if number == 3:
             begun, used = time.perf_counter(), time.process_time()
-        with eval_mode(None, views[:count], device=torch.device("cpu"), precision="fp32") as images:
+        with eval_mode(None, views[:count], device=settings.device, precision=settings.precision) as images:
             network(images)
+            if settings.flip:
+                network(images.flip(-1))
     return time.perf_counter() - begun, time.process_time() - used
 
 

@@ -19,7 +19,7 @@ from poise.runtimes import choice
 from poise.runtimes.engine import Engine
 from poise.runtimes.onnx import OnnxRuntime
 from poise.runtimes.openvino import OpenVino
-from poise.runtimes.parts import difference
+from poise.runtimes.parts import Flat, difference
 from poise.runtimes.signal_stack import signal_stack
 from poise.skeletons import COCO17
 from poise.training.data import ResumableSampler, loader
@@ -191,6 +191,17 @@ def test_a_batch_of_one_has_a_session_of_its_own_with_the_same_answers():
     for one in (views, views[:1], views[1:], views[2:]):
         first = int((views[:, 0, 0, 0] == one[0, 0, 0, 0]).nonzero())
         assert torch.allclose(session([one])[0], right[first : first + len(one)], atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", [OpenVino(), OnnxRuntime()], ids=lambda engine: engine.name)
+def test_images_may_lie_in_memory_in_either_order(engine):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    program = engine.convert(Flat(network, "forward", (None,)).eval(), [torch.rand(2, 3, 8, 6)], [(0,)])
+    images = torch.rand(3, 3, 8, 6)
+    for _ in range(2):  # a program starts as often as it is asked to
+        run = engine.start(program, threads=1, device="cpu", bf16=False)
+        for order in (torch.contiguous_format, torch.channels_last):
+            assert not difference(run([images.contiguous(memory_format=order)]), [network(images)], bf16=False)
 
 
 def test_by_default_it_is_the_fastest_that_is_installed_and_the_environment_may_say_another(dots, monkeypatch):

@@ -7,10 +7,13 @@ from torch import nn
 from poise.codecs.udp import UDPGaussian
 from poise.errors import InputError, SkeletonMismatch
 from poise.models.card import Card
+from poise.models.dense import TOGETHER
 from poise.models.losses import total_loss
+from poise.models.require import require_top_down
 from poise.models.top_down import TopDown
 from poise.skeletons import COCO17, Skeleton
 from poise.structures import Architecture, Batch, Preprocess
+from poise.zoo import build
 
 
 def model_of(keypoints: int = 17, skeleton: Skeleton = COCO17) -> TopDown:
@@ -46,6 +49,14 @@ def test_the_flip_test_is_the_mean_of_both_views():
 def test_a_codec_for_other_keypoints_is_refused():
     with pytest.raises(InputError, match="16 keypoints"):
         model_of(keypoints=16)
+
+
+def test_the_flip_test_of_many_views_is_that_of_few():
+    model = require_top_down(build("poise_t_coco_64x64").eval())
+    views = torch.rand(TOGETHER, 3, 64, 64)
+    with torch.inference_mode():
+        few = torch.cat([model.output(half, flip=True) for half in views.chunk(2)])
+        assert torch.allclose(model.output(views, flip=True), few, atol=1e-5)
 
 
 def test_the_flip_test_needs_to_know_what_a_mirror_exchanges():

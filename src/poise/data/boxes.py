@@ -225,9 +225,12 @@ def _grouped(ids: np.ndarray, boxes: np.ndarray, scores: np.ndarray, *, skipped:
 
 def usable(boxes: Float[Tensor, "n 4"], size: Size) -> Bool[Tensor, " n"]:
     """True for the boxes x0 y0 x1 y1 that are finite, not empty, and at least partly in an image of `size` (h, w)."""
-    sized = torch.isfinite(boxes).all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
-    low, high = boxes[:, :2], boxes[:, 2:]
-    return sized & (high > 0).all(dim=1) & (low < boxes.new_tensor([size[1], size[0]])).all(dim=1)
+    corners = (
+        boxes.cpu().numpy()
+    )  # NumPy keeps the interpreter's lock, for which threads that read images would wait at each step
+    low, high = corners[:, :2], corners[:, 2:]
+    inside = np.isfinite(corners).all(axis=1) & (high > np.maximum(low, 0)).all(axis=1)
+    return torch.from_numpy(inside & (low < (size[1], size[0])).all(axis=1))
 
 
 def check_boxes(boxes: Float[Tensor, "n 4"], size: Size) -> None:

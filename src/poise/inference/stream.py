@@ -263,6 +263,8 @@ def batched(views: Sequence[Float[Tensor, "3 _ _"]], device: torch.device) -> Fl
         device: Device of the batch.
     """
     high, wide = (max(view.shape[axis] for view in views) for axis in (1, 2))
+    if device.type == "cpu" and all(view.device == device and view.shape == (3, high, wide) for view in views):
+        return torch.stack([view.permute(1, 2, 0) for view in views]).permute(0, 3, 1, 2)
     memory = torch.empty((len(views), 3, high, wide), device=device, memory_format=torch.channels_last)
     for place, view in zip(memory, views, strict=True):
         if view.shape[1:] != (high, wide):

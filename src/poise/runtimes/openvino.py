@@ -48,16 +48,35 @@ class OpenVino(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",  # by itself it takes bf16 where there is AMX
         }
+        images = [number for number, one in enumerate(program.inputs) if _is_image(one.partial_shape)]
         with same_signal_stack():
-            compiled = openvino.Core().compile_model(program, "CPU", options)
+            compiled = openvino.Core().compile_model(_channels_last(program, images), "CPU", options)
         requests, count = local(), len(compiled.outputs)
 
         def run(inputs: Sequence[Tensor]) -> list[Tensor]:
             if not hasattr(requests, "own"):
                 requests.own = compiled.create_infer_request()
             with same_signal_stack():
-                requests.own.infer([one.contiguous().numpy() for one in inputs], share_inputs=True)
+                ordered = [one.permute(0, 2, 3, 1) if number in images else one for number, one in enumerate(inputs)]
+                requests.own.infer([one.contiguous().numpy() for one in ordered], share_inputs=True)
             outputs = [requests.own.get_output_tensor(index).data for index in range(count)]
             return [torch.from_numpy(output.copy()) for output in outputs]  # the next run writes over them
 
         return run
+
+
+def _is_image(shape: Any) -> bool:
+    """Whether an input is a batch of images (b 3 h w)."""
+    return bool(shape.rank.is_static and len(shape) == 4 and shape[1].is_static and shape[1].get_length() == 3)
+
+
+def _channels_last(program: Any, images: Sequence[int]) -> Any:
+    """A program that takes these inputs as poise has them in memory (b h w 3), so that nothing is copied for it."""
+    from openvino import Layout
+    from openvino.preprocess import PrePostProcessor
+
+    steps = PrePostProcessor(program.clone())
+    for number in images:
+        steps.input(number).tensor().set_layout(Layout("NHWC"))
+        steps.input(number).model().set_layout(Layout("NCHW"))
+    return steps.build()
