@@ -14,7 +14,7 @@ from poise.models.values import Batch
 from poise.skeletons import Skeleton
 
 TOGETHER = 8
-"""Views below which the mirrored ones of the flip test share their batch; two batches of so many are as fast, without a copy."""
+"""Views below which the mirrored ones of the flip test share their batch; two batches of so many are as fast, and no copy."""
 
 
 class DenseModel(PoseModel):
