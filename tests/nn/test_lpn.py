@@ -4,7 +4,7 @@ import torch
 from poise.errors import InputError, UnknownName
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.lpn import LPN
-from poise.nn.heads.heatmap import LightDeconvHead
+from poise.nn.heads.heatmap import GroupedDeconv, LightDeconvHead, PhasesDeconv
 
 
 @pytest.mark.parametrize("size", [(64, 48), (80, 112)])
@@ -51,3 +51,13 @@ def test_wider_fusion_layers_of_hrnet_change_its_outputs_alone():
     assert set(shapes[1]) - set(shapes[0]) == {"stage4.2.fuse_layers.0.0.0.weight"}
     with pytest.raises(InputError, match="gain 0"):
         HRNet(8, gain=0)
+
+
+@pytest.mark.parametrize(("channels", "width", "groups"), [(12, 6, 3), (6, 6, 6), (8, 4, 1)])
+def test_phases_are_a_transposed_convolution_in_another_form(channels, width, groups):
+    deconv = GroupedDeconv(channels, width, groups)
+    x = torch.randn(2, channels, 5, 4)
+    phases = deconv.as_graph("openvino")
+    assert isinstance(phases, PhasesDeconv)
+    torch.testing.assert_close(phases(x), deconv(x))
+    assert deconv.as_graph("onnxruntime") is deconv

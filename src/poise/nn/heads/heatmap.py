@@ -1,8 +1,10 @@
 """Heads with one output: transposed convolutions (Simple Baselines, LPN), or one 1x1 convolution (HRNet, DeepLabCut, G-RMI)."""
 
+from itertools import product
 from math import gcd
 from typing import final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,7 +49,7 @@ class LightDeconvHead(Head):
         layers: list[nn.Module] = []
         for width in widths:
             groups = gcd(channels, width)
-            deconv = nn.ConvTranspose2d(channels, width, 4, stride=2, padding=1, groups=groups, bias=False)
+            deconv = GroupedDeconv(channels, width, groups)
             mix = conv1x1(width, width)
             nn.init.normal_(deconv.weight, std=0.001)
             nn.init.normal_(mix.weight, std=0.001)
@@ -61,6 +63,52 @@ class LightDeconvHead(Head):
         """The output that the codec decodes."""
         output: Tensor = self.final(self.layers(features[-1]))
         return output
+
+
+@final
+class GroupedDeconv(nn.ConvTranspose2d):
+    """A transposed convolution with 4x4 cells in groups, which doubles the resolution.
+
+    Args:
+        channels: Channels of its input.
+        width: Channels of its output.
+        groups: Groups, which divide both.
+    """
+
+    def __init__(self, channels: int, width: int, groups: int) -> None:
+        super().__init__(channels, width, 4, stride=2, padding=1, groups=groups, bias=False)
+
+    def as_graph(self, runtime: str) -> nn.Module:
+        """The same function as a runtime runs it fastest (`runtimes.parts.graph_form`).
+
+        OpenVINO takes two to five times as long in bfloat16 for a transposed convolution in groups as for `PhasesDeconv`.
+        """
+        return PhasesDeconv(self) if runtime == "openvino" else self
+
+
+@final
+class PhasesDeconv(nn.Module):
+    """A `GroupedDeconv` as a convolution of 3x3 cells with four outputs for each: those of even and odd rows and columns.
+
+    Args:
+        deconv: Whose weights it takes.
+    """
+
+    def __init__(self, deconv: GroupedDeconv) -> None:
+        super().__init__()
+        groups, outputs = deconv.groups, deconv.out_channels
+        kernels = deconv.weight.detach().unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)  # out in/groups 4 4
+        self.phases = nn.Conv2d(deconv.in_channels, 4 * outputs, 3, padding=1, groups=groups, bias=False)
+        weight = torch.zeros(outputs, 2, 2, kernels.shape[1], 3, 3)
+        for row, column in product(range(2), range(2)):
+            # an even output sees cells 3 and 1 of the kernel, at the input before and its own; an odd one sees 2 and 0
+            part = kernels[:, :, [[3, 1], [2, 0]][row]][..., [[3, 1], [2, 0]][column]]
+            weight[:, row, column, :, row : row + 2, column : column + 2] = part
+        self.phases.load_state_dict({"weight": weight.flatten(0, 2)})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output."""
+        return functional.pixel_shuffle(self.phases(x), 2)
 
 
 @final
