@@ -97,7 +97,8 @@ class PhasesDeconv(nn.Module):
     def __init__(self, deconv: GroupedDeconv) -> None:
         super().__init__()
         groups, outputs = deconv.groups, deconv.out_channels
-        kernels = deconv.weight.detach().reshape(groups, -1, outputs // groups, 4, 4).transpose(1, 2).flatten(0, 1)  # out in/groups 4 4
+        grouped = deconv.weight.detach().reshape(groups, -1, outputs // groups, 4, 4)
+        kernels = grouped.transpose(1, 2).flatten(0, 1)  # out, in / groups, 4, 4
         self.phases = nn.Conv2d(deconv.in_channels, 4 * outputs, 3, padding=1, groups=groups, bias=False)
         weight = torch.zeros(outputs, 2, 2, kernels.shape[1], 3, 3)
         for row, column in product(range(2), range(2)):
