@@ -177,6 +177,18 @@ def test_other_precisions_are_written_with_what_they_cost(precision, ending, mod
         assert "QuantizeLinear" in kinds
 
 
+@pytest.mark.parametrize("ending", ["onnx", "xml"])
+def test_openvino_computes_an_int8_file_in_int8(ending, model, tmp_path):
+    import openvino
+
+    views = drawn_views(model)
+    made = export(model, tmp_path / f"m.{ending}", exporting=Exporting(precision="int8"), views=views, calibration=views)
+    ran = openvino.Core().compile_model(str(made.path), "CPU").get_runtime_model()
+    layers = [one.get_rt_info() for one in ran.get_ops() if one.get_rt_info()["layerType"].astype(str) == "Convolution"]
+    assert len(layers) > 3
+    assert sum(one["runtimePrecision"].astype(str) in ("u8", "i8") for one in layers) >= 0.75 * len(layers)
+
+
 def test_whole_images_give_maps_and_peaks(tmp_path):
     torch.manual_seed(0)
     model = build("poise_scene_t_coco_64x64").eval()

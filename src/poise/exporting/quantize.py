@@ -11,8 +11,14 @@ from torch import Tensor
 
 from poise.errors import MissingExtra
 
-QUANTIZED = ["Conv", "Gemm"]
+QUANTIZED = ("Conv", "Gemm")
 """Operations in int8: those of networks. Decoding and normalisation stay float32."""
+
+BETWEEN = ("Add", "Relu", "MaxPool", "Resize")
+"""What lies between convolutions is in int8, too: runtimes go from one to the next without float32. Not in transformers, whose
+sums grow from layer to layer."""
+
+TRANSFORMER = "LayerNormalization"
 
 
 def half(program: bytes) -> bytes:
@@ -46,7 +52,8 @@ def calibrated(program: bytes, views: Float[Tensor, "b 3 h w"]) -> bytes:
         MissingExtra: onnx or ONNX Runtime is not installed.
     """
     try:
-        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+        import onnx
+        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError as error:
         raise MissingExtra("int8 needs onnx and ONNX Runtime; they come with: pip install 'poise[onnx]'") from error
@@ -68,12 +75,15 @@ def calibrated(program: bytes, views: Float[Tensor, "b 3 h w"]) -> bytes:
         whole, ready, made = (Path(folder) / f"{name}.onnx" for name in ("whole", "ready", "made"))
         whole.write_bytes(program)
         quant_pre_process(str(whole), str(ready), skip_symbolic_shape=True)
+        kinds = {node.op_type for node in onnx.load(ready).graph.node}
         quantize_static(
             str(ready),
             str(made),
             Views(),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=QUANTIZED,
+            op_types_to_quantize=[*QUANTIZED, *(() if TRANSFORMER in kinds else BETWEEN)],
             per_channel=True,
+            activation_type=QuantType.QUInt8,  # signed ones are computed in float32 by OpenVINO, and slowly by ONNX Runtime
+            weight_type=QuantType.QInt8,
         )
         return made.read_bytes()
