@@ -47,6 +47,7 @@ def test_a_folder_of_frames_adapts_a_model_and_the_run_can_be_verified(data, tmp
     assert adapt("cc-ssl", data, out, *SMALL, "--epochs", 3, "--every", 1, "--source-epochs", 1, "--batch", 4) == 0
     said = capsys.readouterr().out
     assert "round 0: pseudo-labels of 6" in said
+    assert "6 of 6 target images have no box, so each is taken as that of one person" in " ".join(said.split())
     with (out / "rounds.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 2
     assert {path.name.rpartition("-")[2] for path in (out / "pictures").glob("round-*")} == {"accepted.png", "refused.png"}
@@ -61,9 +62,11 @@ def test_a_folder_of_frames_adapts_a_model_and_the_run_can_be_verified(data, tmp
 def test_a_model_file_starts_an_adaptation_with_its_own_network(data, tmp_path, capsys):
     out = tmp_path / "source"
     assert adapt("source-only", data, out, *SMALL, "--epochs", 1, "--batch", 8, "--codec", "SimCC") == 0
+    assert "have no box" in capsys.readouterr().out
     start = out / "model.safetensors"
     more = ["--start", start, "--epochs", 1, "--batch", 8]
     assert adapt("mean-teacher", data, tmp_path / "taught", *more, *HERE, target="target/annotations.json") == 0
+    assert "have no box" not in capsys.readouterr().out
     made = load(tmp_path / "taught" / "model.safetensors")
     assert type(made.codec).__name__ == "SimCC"
     assert made.card.scores["val/target_pck@0.1"] >= 0
@@ -112,6 +115,13 @@ def test_the_methods_are_listed_and_a_method_comes_first(capsys):
     assert all(f"\n  {name} " in said for name in ("source-only", "mean-teacher", "cc-ssl", "pplo", "supervised"))
     assert main(["adapt", "--source", "a.json"]) == 2
     assert "a method comes before --source" in capsys.readouterr().err
+
+
+def test_the_help_of_start_is_that_of_adaptations(capsys):
+    assert main(["adapt", "cc-ssl", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Model file that learnt from the source" in said
+    assert "Model file to fine-tune" not in said
 
 
 def test_arguments_of_a_source_recipe_have_their_types():

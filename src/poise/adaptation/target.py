@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from poise.data.base import Dataset
-from poise.data.frames import boxed
+from poise.data.frames import FramesDataset, boxed
 from poise.data.label_ops import convert_labels
 from poise.errors import InputError
 from poise.skeletons import Skeleton
@@ -86,6 +86,11 @@ class Target(Dataset):
         known = {i: self.truth(i) for i in dict.fromkeys(i for i, _ in self._people)}
         parts = [known[i].select(slice(row, row + 1)) for i, row in self._people]
         return Labels(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Labels)})
+
+    @property
+    def whole_images(self) -> int:
+        """Number of images without a box of their own, each of which is taken as the box of one animal."""
+        return self.dataset.whole_images if isinstance(self.dataset, FramesDataset) else 0
 
     @property
     def generated(self) -> bool:

@@ -20,6 +20,7 @@ from poise.models.losses import total_loss
 from poise.models.pictures import Picture
 from poise.models.require import require_top_down
 from poise.models.views.base import AnyViews, TrainData, mixed_seed
+from poise.skeletons.nouns import nouns
 from poise.structures import Labels
 from poise.training.task import ModelTask, TaskRun
 from poise.transforms.jitter import Augmentation
@@ -91,8 +92,15 @@ class AdaptTask(ModelTask):
     # the contract of tasks
 
     def start(self, run: TaskRun) -> None:
-        """Keep what is known of the run."""
+        """Keep what is known of the run, and say where whole images are taken as boxes."""
         self.run = run
+        target = self.domains.target
+        if target.whole_images and not self.model.card.learnt_whole_images:
+            run.say(
+                f"{target.whole_images} of {len(target)} target images have no box, so each is taken as that of one "
+                f"{nouns(self.model.skeleton)[0]}; where that does not fill the image, labels of it will be wrong. Give boxes "
+                "(--target-boxes FILE, or bbox in a frames.json), or crop the images"
+            )
 
     @property
     def val_scores(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ L_pose, and the reversal changes the sign of L_DDL's gradient for everything bef
 of, so that weights do not depend on the batch.
 
 The paper's layers, w1, w2, optimizer and schedule are not known to us; those here are arguments. Other values than their
-defaults were measured and are no better by more than seeds change (docs/results.md, the controlled experiment).
+defaults were measured and are hardly better by more than seeds change (docs/results.md, the controlled experiment).
 """
 
 from dataclasses import dataclass

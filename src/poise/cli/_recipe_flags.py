@@ -95,11 +95,13 @@ def _metavar(hint: Any) -> str | None:
 
 
 def _documented(maker: Maker, options: type | None) -> str:
-    """The recipe's docstring, its arguments followed by those of every run."""
+    """The recipe's docstring, its arguments followed by those of every run; of a flag of both, options tell theirs."""
     text, _, rest = (inspect.getdoc(maker) or "").partition("\nArgs:\n")
     own = rest.partition("\n\n")[0] if options is None else _attributes(options)
     changes = _entries(_attributes(RecipeChanges), change_flags(maker, options))
-    return f"{text}\nArgs:\n{own}\n{changes}\n{_attributes(TrainingOptions)}"
+    told = {} if options is None else dataclass_flags(options)
+    every = _entries(_attributes(TrainingOptions), set(dataclass_flags(TrainingOptions)) - set(told))
+    return f"{text}\nArgs:\n{own}\n{changes}\n{every}"
 
 
 def _entries(text: str, names: Collection[str]) -> str:

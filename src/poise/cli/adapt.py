@@ -15,9 +15,13 @@ _USAGE = """poise adapt: adapt a model from labelled to unlabelled images
 usage: poise adapt METHOD --source RECIPE_OR_FILE --target FOLDER_OR_FILE [--start MODEL] [--out RUN] [flags]
        poise adapt --resume RUN [flags]
 
-example, for frames of your own animal:
-  poise adapt source-only --source drawn.json --target frames --out runs/source
-  poise adapt cc-ssl --source drawn.json --target frames --start runs/source/model.safetensors --out runs/adapted
+example, for frames of your own four-legged animal, from drawn ones:
+  poise train drawn_animals --images 4000 --epochs 12 --out runs/source
+  poise adapt cc-ssl --source drawn_animals --target frames --start runs/source/model.safetensors --out runs/adapted
+
+example, from labels of your own:
+  poise adapt source-only --source labels.json --target frames --out runs/source
+  poise adapt cc-ssl --source labels.json --target frames --start runs/source/model.safetensors --out runs/adapted
 
 The run leaves model.safetensors, metrics.csv, rounds.csv with the share (and where labels exist the precision) of accepted
 pseudo-labels, and pictures of accepted and refused ones. poise adapt METHOD --help shows the flags of a method.

@@ -97,6 +97,11 @@ class FramesDataset(Dataset):
         """Name of the sequence that an image is part of; None for a photo."""
         return self._frames[index].sequence
 
+    @property
+    def whole_images(self) -> int:
+        """Number of images without a box of their own, each of which is one box."""
+        return sum(one.boxes is None for one in self._frames)
+
     def labels(self, index: int) -> Labels:
         """The boxes of an image; no keypoint is labelled. For a box around the whole image the header of its file is read.
 
