@@ -46,8 +46,8 @@ class AdaptOptions(ModelOptions):
         model: Name of a new model, where there is no --start.
         from_scratch: Begin a new `poise_t` with random weights, and not with the backbone of `poise_people`, which comes with
             poise and learnt from photographs.
-        start: Model file that learnt from the source, as `poise train drawn_animals` or `poise adapt source-only` leaves one; its
-            network, codec and keypoints are used. Without it a new --model begins.
+        start: Model file that learnt from the source, such as that of `poise train drawn_animals` or `poise adapt source-only`;
+            its network, codec and keypoints are used. Without it a new --model begins.
         learn_norms: Batch norms of the model of --start learn the statistics of source and target; otherwise they keep its own,
             which was better where it was measured (docs/results.md).
         map: Keypoints of the model of --start that stand for those of the source, where names do not tell:
@@ -226,8 +226,8 @@ class PseudoOptions(AdaptOptions):
     Attributes:
         gamma: Factor of the loss of the target.
         every: Epochs of a round, before which labels are made anew.
-        source_epochs: First epochs that learn from the source alone; by default none with --start, else a third of all, which is
-            worse than a training of its own before (docs/results.md).
+        source_epochs: First epochs that learn from the source alone; by default none with --start, else a third of all, which
+            is worse than a training of its own before (docs/results.md).
         reads: Views of each animal that must agree on a label.
     """
 
