@@ -6,7 +6,8 @@
 The two cameras' frames differ in size: those of the commoner one are the source, the others the target. Every other frame of
 the target, in the order of their names, is one that CC-SSL sees without its labels and "supervised" with them; all rows are
 scored on the frames between. `--labels` frames of the source, evenly spaced, have labels. A row goes on from the source's
-model; "source only, longer" makes as many steps more. A row that is done is not done again: OUT/LABELS-START/seedN/ROW/score.json.
+model; "source only, longer" makes as many steps more. A row that is done is not done again
+(OUT/LABELS-START/seedN/ROW/score.json).
 """
 
 import json

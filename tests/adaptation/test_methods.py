@@ -251,6 +251,21 @@ def test_the_mean_teachers_weight_rises_by_design_which_is_no_divergence(tiny, t
     assert "diverges" not in console.export_text()
 
 
+def test_learning_from_source_and_target_in_turn_is_no_divergence(tiny, tmp_path):
+    recipe = adaptation(tiny, "pplo", epochs=3)
+    recipe = replace(recipe, schedule=replace(recipe.schedule, warmup_steps=1))  # the first step at the full rate is the target's
+    console = Console(record=True, width=200, file=io.StringIO())
+    task = recipe.task
+    gamma = 1e-4  # the target's loss is far below a hundredth of the source's
+    fit(replace(recipe, task=lambda model: weighed(task(model), gamma)), out=tmp_path / "run", console=console, **HERE)
+    assert "diverges" not in console.export_text()
+
+
+def weighed(task, gamma):
+    task.gamma = gamma
+    return task
+
+
 @pytest.mark.parametrize("keep_norms", [True, False])
 def test_batch_norms_keep_their_statistics_where_that_is_asked_for(tiny, tmp_path, keep_norms):
     recipe = adaptation(tiny, "cc_ssl", epochs=2, keep_norms=keep_norms)

@@ -200,6 +200,7 @@ class AdaptOptions(ModelOptions):
             clip=1.0,
             best=ORACLE if self.oracle else self.best,
             task=method(domains, TargetCheck(people=self.check_people)),
+            mapping=mapping,
             notes=f"source {self.source}, target {self.target}",
         )
 

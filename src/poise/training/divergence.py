@@ -1,7 +1,8 @@
 """Warnings of a run that diverges: a part of a loss a hundred times its start, or a validation that is not finite.
 
 The start is that of the first step, and after the warm-up the lower of that and the first step at the full learning rate:
-losses that fell while the rate rose, and then come back, are told too.
+losses that fell while the rate rose, and then come back, are told too. A part that is 0 in a step was not learnt from in it, as
+where a task learns from two parts in turn: it neither starts there nor lowers its start.
 """
 
 import math
@@ -54,10 +55,12 @@ class DivergenceWarnings(RunCallback):
         parts = {name: float(part.detach()) for name, part in module.parts.items()}
         total = sum(parts.values())
         parts = {"": total} if len(parts) < 2 else parts
-        parts = {name: part for name, part in parts.items() if name not in module.task.rising_parts}
+        learnt = {name: part for name, part in parts.items() if part}
+        whole = {"whole": total} if len(learnt) == len(parts) else {}
+        parts = {name: part for name, part in learnt.items() if name not in module.task.rising_parts}
         if module.warm and not self._warm:
             self._warm = True
-            self._lower_start(parts | {"whole": total})
+            self._lower_start(parts | whole)
         self._compare(parts, whole=total, what="training loss", module=module)
 
     def _lower_start(self, parts: Mapping[str, float]) -> None:
