@@ -5,8 +5,8 @@
 
 The two cameras' frames differ in size: those of the commoner one are the source, the others the target. Every other frame of
 the target, in the order of their names, is one that CC-SSL sees without its labels and "supervised" with them; all rows are
-scored on the frames between. `--labels` frames of the source, evenly spaced, have labels. A row goes on from the source's
-model; "source only, longer" makes as many steps more. A row that is done is not done again
+scored on the frames between. `--labels` frames of the source have labels, evenly spaced or (`--first`) the first ones. A row
+goes on from the source's model; "source only, longer" makes as many steps more. A row that is done is not done again
 (OUT/LABELS-START/seedN/ROW/score.json).
 """
 
@@ -49,6 +49,7 @@ class Setting:
         data: Folder with annotations.json and images.
         out: Folder of all runs.
         labels: Labelled frames of the source, of each group of rows.
+        first: Take the first frames of the source, whose poses are much alike, and not evenly spaced ones.
         from_scratch: Begin with random weights, and not with the backbone of `poise_people`.
         seeds: Seeds of the runs.
         source_epochs: Epochs of the source alone.
@@ -61,6 +62,7 @@ class Setting:
     data: Path
     out: Path
     labels: tuple[int, ...] = (6, 40)
+    first: bool = False
     from_scratch: bool = False
     seeds: tuple[int, ...] = (0,)
     source_epochs: int = 15
@@ -86,10 +88,10 @@ def parts(setting: Setting, labels: int) -> dict[str, Path]:
     common = Counter((one["height"], one["width"]) for one in images).most_common(1)[0][0]
     first, second = ([one for one in images if ((one["height"], one["width"]) == common) is same] for same in (True, False))
     count = min(labels, len(first))
-    chosen = [first[at * len(first) // count] for at in range(count)]
+    chosen = first[:count] if setting.first else [first[at * len(first) // count] for at in range(count)]
     folder = setting.out / "data"
     return {
-        "source": part(document, chosen, folder / f"source-{count}.json"),
+        "source": part(document, chosen, folder / f"source-{count}{'-first' if setting.first else ''}.json"),
         "target": part(document, second[::2], folder / "target.json"),
         "tested": part(document, second[1::2], folder / "tested.json"),
     }
@@ -97,7 +99,8 @@ def parts(setting: Setting, labels: int) -> dict[str, Path]:
 
 def make(setting: Setting, labels: int, seed: int, row: str) -> float:
     """Train and score a row; gives its pck@0.1."""
-    group = setting.out / f"{labels}-{'scratch' if setting.from_scratch else 'people'}" / f"seed{seed}"
+    start = "scratch" if setting.from_scratch else "people"
+    group = setting.out / f"{labels}{'-first' if setting.first else ''}-{start}" / f"seed{seed}"
     folder, files = group / row.replace(" ", "_").replace(",", ""), parts(setting, labels)
     done = folder / "score.json"
     if done.exists():

@@ -38,8 +38,9 @@ def test_sets_are_listed_and_each_says_where_it_lives_and_how_it_is_used(capsys)
         code, text = fetch(capsys, name)
         assert code == 0
         assert one.page in text
-        assert "terms: " in text
+        assert f"terms: {one.terms}" in text
         assert f"poise data fetch {name} --folder FOLDER" in text
+    assert SETS["ap10k"].terms.startswith("CC BY 4.0")
     code, text = fetch(capsys, "tigdogs")
     assert code == 1
     assert "no data set 'tigdogs'; did you mean 'tigdog'" in text

@@ -108,7 +108,7 @@ SETS: Mapping[str, PublishedSet] = {
     "synthetic_animals": PublishedSet(
         "synthetic animals (Mu et al., CVPR 2020, arXiv 1912.08265): 10,000 rendered images of each of five animals",
         "https://github.com/JitengMu/Learning-from-Synthetic-Animals (its README links the archives)",
-        TERMS,
+        "its README names none: take it as research only, or ask its authors",
         (
             "synthetic_animal/horse_combineds5r5_texture/*_img.png",
             "synthetic_animal/horse_combineds5r5_texture/*_kpts.npy",
@@ -131,7 +131,7 @@ SETS: Mapping[str, PublishedSet] = {
     "ap10k": PublishedSet(
         "AP-10K (Yu et al., NeurIPS 2021, arXiv 2108.12617): 10,015 images of 54 species with 17 keypoints",
         "https://github.com/AlexTheBad/AP-10K",
-        TERMS,
+        "CC BY 4.0, as its README says",
         ("ap-10k/annotations/ap10k-train-split1.json ...", "ap-10k/data/000000000001.jpg ..."),
         ("poise train finetune --annotations annotations/ap10k-train-split1.json --images data",),
         _ap10k,
