@@ -253,7 +253,8 @@ def test_the_mean_teachers_weight_rises_by_design_which_is_no_divergence(tiny, t
 
 def test_learning_from_source_and_target_in_turn_is_no_divergence(tiny, tmp_path):
     recipe = adaptation(tiny, "pplo", epochs=3)
-    recipe = replace(recipe, schedule=replace(recipe.schedule, warmup_steps=1))  # the first step at the full rate is the target's
+    first_target = replace(recipe.schedule, warmup_steps=1)  # the first step at the full rate is one of the target
+    recipe = replace(recipe, schedule=first_target)
     console = Console(record=True, width=200, file=io.StringIO())
     task = recipe.task
     gamma = 1e-4  # the target's loss is far below a hundredth of the source's

@@ -212,7 +212,7 @@ def test_part_masks_say_what_each_pixel_shows(tmp_path):
     seg = tmp_path / "synthetic_animal" / "horse_combineds5r5_texture" / "0_seg.png"
     cv2.imwrite(str(seg), np.repeat(parts.numpy().astype(np.uint8)[..., None], 3, axis=2))
     assert torch.equal(read_parts(seg), parts), "grey in three channels"
-    cv2.imwrite(str(seg), np.full((480, 640), 10, np.uint8))
+    cv2.imwrite(str(seg), np.arange(480 * 640).reshape(480, 640).astype(np.uint8) % 11)
     with pytest.raises(ImageError, match="values above 9"):
         dataset.parts(0)
     seg.write_bytes(b"nothing")
@@ -220,6 +220,21 @@ def test_part_masks_say_what_each_pixel_shows(tmp_path):
         dataset.parts(0)
     seg.unlink()
     assert dataset.masks(0) is None
+
+
+def test_a_mask_of_the_animal_alone_has_no_parts_which_stand_in_partseg_files(tmp_path):
+    """The release's own layout: `generate_partseg.py` writes numbers beside the masks, and its loss leaves out 255."""
+    fake.write_synthetic(tmp_path, count=1)
+    dataset = SyntheticAnimals(tmp_path)
+    parts = dataset.parts(0).numpy()
+    seg = tmp_path / "synthetic_animal" / "horse_combineds5r5_texture" / "0_seg.png"
+    cv2.imwrite(str(seg), np.where(parts > 0, 255, 0).astype(np.uint8))
+    assert dataset.parts(0) is None
+    assert torch.equal(dataset.masks(0)[0], torch.from_numpy(parts > 0))
+    parts[0, 0] = 255
+    cv2.imwrite(str(seg.with_name("0_partseg.png")), parts)
+    assert torch.equal(dataset.parts(0), torch.from_numpy(parts))
+    assert not dataset.masks(0)[0, 0, 0]
 
 
 def test_index_lists_of_the_rendered_animals_are_positions_in_the_sorted_files(tmp_path):

@@ -91,6 +91,16 @@ def test_part_masks_go_the_way_of_their_pixels(model):
         assert float(red[inside].median()) > 1.5 * float(red[(view.parts == 1)].median())
 
 
+def test_legs_change_sides_in_a_mirrored_view(model, monkeypatch):
+    legs = Parts.shown().clone()
+    legs[legs > 0] += 4  # left front, right front
+    monkeypatch.setattr(Parts, "shown", staticmethod(lambda: legs))
+    views = [views_of(model, Augmentation(scale=0.0, rotation=0.0, flip=flip)) for flip in (0.0, 1.0)]
+    plain, mirrored = (one[(0, 0)].view.parts for one in views)
+    assert (int(plain[32, 26]), int(plain[32, 38])) == (5, 6)
+    assert (int(mirrored[32, 26]), int(mirrored[32, 38])) == (5, 6)
+
+
 def test_a_step_lowers_both_losses(model):
     batch = batch_of(views_of(model))
     own = hourglass_multitask(1, size=(64, 64))

@@ -66,10 +66,10 @@ def _synthetic(folder: Path) -> Iterator[Found]:
     for animal in synthetic_animals.VERTICES:
         name = f"{animal}_{synthetic_animals.TEXTURE}"
         place = next((p for p in (folder / synthetic_animals.FOLDER / name, folder / name) if p.is_dir()), folder / name)
-        counts = {kind: _count(place, f"*_{kind}") for kind in ("img.png", "kpts.npy", "seg.png")}
+        counts = {kind: _count(place, f"*_{kind}") for kind in ("img.png", "kpts.npy", "seg.png", "partseg.png")}
         shown = ", ".join(f"{count:,} *_{kind}" for kind, count in counts.items())
         whole = 0 < counts["img.png"] <= counts["kpts.npy"]
-        yield Found(f"{name}: {shown} (10,000 of each in the release)", whole)
+        yield Found(f"{name}: {shown} (10,000 images in the release)", whole)
 
 
 def _animalpose(folder: Path) -> Iterator[Found]:
@@ -113,6 +113,7 @@ SETS: Mapping[str, PublishedSet] = {
             "synthetic_animal/horse_combineds5r5_texture/*_img.png",
             "synthetic_animal/horse_combineds5r5_texture/*_kpts.npy",
             "synthetic_animal/horse_combineds5r5_texture/*_seg.png",
+            "synthetic_animal/horse_combineds5r5_texture/*_partseg.png (of horse and tiger, for --multitask)",
         ),
         ("poise train synthetic_animals --data FOLDER --animal horse",),
         _synthetic,

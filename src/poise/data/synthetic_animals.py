@@ -2,7 +2,8 @@
 
     synthetic_animal/<animal>_combineds5r5_texture/<name>_img.png   RGB, 640 x 480
     synthetic_animal/<animal>_combineds5r5_texture/<name>_kpts.npy  x, y, visible of every vertex of the animal's mesh
-    synthetic_animal/<animal>_combineds5r5_texture/<name>_seg.png   number of the part that each pixel shows
+    synthetic_animal/<animal>_combineds5r5_texture/<name>_partseg.png   number of the part that each pixel shows
+    synthetic_animal/<animal>_combineds5r5_texture/<name>_seg.png   the animal's mask; or part numbers, without partseg
 
 10,000 images of each animal, of which 8,000 are to train on and 2,000 held out, as index lists into the sorted files say.
 """
@@ -32,8 +33,17 @@ TEXTURE = "combineds5r5_texture"
 SIZE = (480, 640)
 """Height and width of the images, pixels, to which boxes are clipped."""
 
-PARTS = 9
+PART_NAMES = ("background", "head", "eye", "ear", "torso", "left front", "right front", "left back", "right back", "tail")
+"""What the value of a pixel of a part mask says; the release's `generate_partseg.py` writes them so, for horses and tigers."""
+
+PARTS = len(PART_NAMES) - 1
 """Part classes beside the background, as many as the multitask hourglass tells apart; a pixel of part n has the value n."""
+
+MIRRORED_PARTS = (0, 1, 2, 3, 4, 6, 5, 8, 7, 9)
+"""The number that each part has in a mirrored image."""
+
+NO_PART = 255
+"""Value of a pixel whose part nobody knows; the release's loss leaves it out."""
 
 VERTICES: Mapping[str, tuple[int, ...]] = {
     "horse": (
@@ -129,18 +139,30 @@ class SyntheticAnimals(Dataset):
         return self.files.read(self.key(index).file_name)
 
     def parts(self, index: int) -> UInt8[Tensor, "H W"] | None:
-        """The part that each pixel of an image shows: 0 for the background, 1 to `PARTS`; None where there is no such file.
+        """The part that each pixel of an image shows: 0 for the background, 1 to `PARTS`, `NO_PART`; None without such a mask.
+
+        A file `*_seg.png` that tells the animal from the background alone has no parts.
 
         Raises:
             ImageError: The file is no image of part numbers.
         """
+        path = self.folder / f"{self._names[index]}_partseg.png"
+        if path.is_file():
+            return read_parts(path)
         path = self.folder / f"{self._names[index]}_seg.png"
-        return read_parts(path) if path.is_file() else None
+        if not path.is_file() or len(np.setdiff1d(_mask_pixels(path), (0,))) < 2:
+            return None
+        return read_parts(path)
 
     def masks(self, index: int) -> Bool[Tensor, "n H W"] | None:
-        """Mask of the animal: all its parts; None where the set has no part masks."""
-        parts = self.parts(index)
-        return None if parts is None else (parts > 0)[None]
+        """Mask of the animal: `*_seg.png`, or all its parts; None where the set has neither.
+
+        Raises:
+            ImageError: The file is no mask.
+        """
+        found = (self.folder / f"{self._names[index]}_{kind}.png" for kind in ("seg", "partseg"))
+        path = next((one for one in found if one.is_file()), None)
+        return None if path is None else torch.from_numpy(_mask_pixels(path) > 0)[None]
 
     def file_size(self, index: int) -> int | None:
         """Size of the image file, bytes."""
@@ -152,14 +174,25 @@ class SyntheticAnimals(Dataset):
 
 
 def read_parts(path: Path) -> UInt8[Tensor, "H W"]:
-    """A mask of part numbers: an image of one channel, a palette, or equal channels; values from 0 to `PARTS`.
+    """A mask of part numbers: an image of one channel, a palette, or equal channels; values from 0 to `PARTS`, and `NO_PART`.
 
     Args:
         path: The file.
 
     Raises:
-        ImageError: It is missing, damaged, coloured, or has larger values.
+        ImageError: It is missing, damaged, coloured, or has other values.
     """
+    pixels = _mask_pixels(path)
+    if pixels[pixels != NO_PART].max(initial=0) > PARTS:
+        raise ImageError(f"part mask {str(path)!r} has values above {PARTS}; {_EXPECTED}")
+    return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.uint8))
+
+
+_EXPECTED = f"expected the number of the part of each pixel, 0 (background) to {PARTS}, in a grey or palette image"
+
+
+def _mask_pixels(path: Path) -> np.ndarray:
+    """The values of a grey or palette image."""
     try:
         with Image.open(path) as image:
             pixels = np.array(image)
@@ -167,12 +200,9 @@ def read_parts(path: Path) -> UInt8[Tensor, "H W"]:
         raise ImageError(f"part mask {str(path)!r} is missing or damaged ({str(error)[:100]})") from error
     if pixels.ndim == 3 and (pixels[..., :3] == pixels[..., :1]).all():
         pixels = pixels[..., 0]
-    if pixels.ndim != 2 or pixels.max(initial=0) > PARTS:
-        raise ImageError(
-            f"part mask {str(path)!r} is coloured or has values above {PARTS}; expected the number of the part of each pixel, "
-            f"0 (background) to {PARTS}, in a grey or palette image"
-        )
-    return torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.uint8))
+    if pixels.ndim != 2:
+        raise ImageError(f"part mask {str(path)!r} is coloured; {_EXPECTED}")
+    return pixels
 
 
 def image_folder(root: Path, animal: str) -> Path:

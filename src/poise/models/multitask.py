@@ -24,8 +24,10 @@ from poise.skeletons import Skeleton
 from poise.structures import Batch, Preprocess
 
 PARTS_WEIGHT = 0.01
-"""Factor of the loss of part masks. That of the release is not known to us; with this one both losses of a network that has
-learnt a little are of one size (a cross entropy of 0.1 to 1 beside map errors of about 0.001 to 0.01)."""
+"""Factor of the loss of part masks: that of the release in its first epoch; in epoch n, from 1, the release takes 0.01 / n.
+
+With it both losses of a network that has learnt a little are of one size (a cross entropy of 0.1 to 1 beside map errors of
+about 0.001 to 0.01)."""
 
 
 @final

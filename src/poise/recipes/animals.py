@@ -46,8 +46,8 @@ def synthetic_animals(
     Expected on TigDog's horses: PCK@0.05 0.608, of the released model at epoch 97, which was chosen by that score; a
     practitioner had 0.416 by CC-SSL without this start. `poise evaluate --pck 0.05:map` measures it, over people and not over
     batches of 6. With `--real` the validation is on TigDog's held-out shots, which is an oracle's choice too. `--multitask`
-    also learns the parts of the `_seg.png` masks; the factor of their loss is ours. The cost: 8,000 images an epoch, on one GPU
-    in the release.
+    also learns the parts of the `_partseg.png` masks; the factor of their loss stays that of the release's first epoch (the
+    release divides it by the epoch). The cost: 8,000 images an epoch, on one GPU in the release.
 
     Args:
         data: Folder `synthetic_animal` (`poise data fetch synthetic_animals`).

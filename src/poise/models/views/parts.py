@@ -4,16 +4,21 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, final
 
 import cv2
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from poise.data.synthetic_animals import MIRRORED_PARTS, NO_PART
 from poise.models.views.base import ViewDataset
 from poise.models.views.person import PersonViews
 from poise.structures import Batch, Sample, View
 
-UNKNOWN = 255
+UNKNOWN = NO_PART
 """Value of pixels whose part is not known: outside the image, and of images without part masks."""
+
+_MIRRORED = np.arange(UNKNOWN + 1, dtype=np.uint8)
+_MIRRORED[: len(MIRRORED_PARTS)] = MIRRORED_PARTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +49,8 @@ class PartsBatch(Batch):
 class PartsViews(ViewDataset[PartsView, PartsBatch]):
     """The people of a data set as views with part masks (`Dataset.parts`).
 
-    A mirrored view keeps the numbers of the parts: which of them are left and right is not known.
+    In a mirrored view left and right parts change their numbers (`data.synthetic_animals.MIRRORED_PARTS`), which CC-SSL's
+    release leaves out.
 
     Args:
         people: The views without part masks.
@@ -71,7 +77,7 @@ class PartsViews(ViewDataset[PartsView, PartsBatch]):
         if parts is not None:
             warp = view.warp[:2].double().numpy()
             cut = cv2.warpAffine(parts.numpy(), warp, (width, height), flags=cv2.INTER_NEAREST, borderValue=UNKNOWN)
-            shown = torch.from_numpy(cut)
+            shown = torch.from_numpy(_MIRRORED[cut] if torch.linalg.det(view.warp[:2, :2]) < 0 else cut)
         return PartsView(**{field.name: getattr(view, field.name) for field in fields(view)}, parts=shown)
 
     def stack(self, views: list[PartsView]) -> PartsBatch:
