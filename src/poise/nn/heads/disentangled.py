@@ -58,8 +58,8 @@ class AdaptBlock(nn.Module):
 
 
 def deform_conv3x3(
-    x: Float[Tensor, "b c h w"], offsets: Float[Tensor, "b 18 h w"], weight: Float[Tensor, "o c 3 3"]
-) -> Float[Tensor, "b o h w"]:
+    x: Float[Tensor, "b c h w"], offsets: Float[Tensor, "b 18 h w"], weight: Float[Tensor, "q c 3 3"]
+) -> Float[Tensor, "b q h w"]:
     """`torchvision.ops.deform_conv2d` with a padding of 1, of operations that ONNX and OpenVINO have; for graphs.
 
     Each tap is a bilinear sample of the map, 0 outside, and the taps are joined by a 1x1 convolution.
