@@ -27,7 +27,10 @@ def test_the_arithmetic_is_that_of_its_lines():
     assert "in a day: 5,555.6 / 24 = 231.5 cores; in a week: 33.1 cores" in fleet_lines(COSTS, 1e9, cores=None, gpus=None)
     with pytest.raises(InputError, match="--network-ms"):
         fleet_lines(COSTS, 1e9, cores=None, gpus=8.0)
-    lines = fleet_lines(COSTS.with_network(0.5, gpu=True), 1e9, cores=None, gpus=8.0)
+    planned = COSTS.with_network(0.5, gpu=True)
+    lines = fleet_lines(planned, 1e9, cores=None, gpus=8.0)
+    assert planned.readers - 1 < planned.on_cores / planned.on_gpu <= planned.readers, "those of the simulation, too"
+    assert COSTS.readers == 0
     assert lines[1] == "1,000,000,000 images x 1.00 ms of a GPU / 3600 s = 277.8 GPU hours"
     assert lines[2] == "cores that keep one GPU busy: 8.00 ms / 1.00 ms = 8.0"
     assert lines[3] == "8 GPUs with 64.0 cores: 277.8 / 8 = 34.72 hours"

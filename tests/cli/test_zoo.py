@@ -182,3 +182,12 @@ def test_own_keypoints_make_a_model_of_them(tmp_path, capsys):
     assert made.skeleton.mirror == (("left_paw", "right_paw"),)
     assert all(torch.equal(official_state(made, name)[key], value) for key, value in state.items())
     assert made.card.scores == {}
+
+
+@pytest.mark.parametrize("name", ["keypointrcnn_resnet50_fpn", "keypoint_rcnn_R_50_FPN_3x", "keypoint_rcnn_r50_fpn"])
+def test_a_name_of_another_library_says_what_was_published_of_its_network(name, capsys):
+    assert main(["zoo", name]) == 0
+    text = capsys.readouterr().out
+    assert "none was published" not in text
+    assert "keypoint_rcnn_r50_fpn" in text.split("same network in")[1]
+    assert "65." in text

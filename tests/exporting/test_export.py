@@ -168,6 +168,9 @@ def test_other_precisions_are_written_with_what_they_cost(precision, ending, mod
     made = export(model, tmp_path / f"m.{ending}", exporting=Exporting(precision=precision), views=views, calibration=views)
     assert made.moved is not None
     assert made.moved < (64 if precision == "int8" else 2)  # this network has no room for int8
+    assert made.kept is not None
+    assert 0 <= made.kept <= 1
+    assert precision == "int8" or made.kept > 0.95
     loaded = load(made.path)
     assert len(Predictor(loaded)(image, boxes=BOXES)) == 2
     if precision == "int8" and ending == "onnx":
@@ -292,8 +295,21 @@ def test_commands_take_an_exported_file_as_they_take_a_model_file(tmp_path, monk
     assert "pixels from the model at most" in capsys.readouterr().out
     files = ("--annotations", "data/annotations.json", "--images", "data/images")
     assert main(["evaluate", "m.onnx", *files]) == 0
-    assert "by ONNX Runtime" in capsys.readouterr().out
+    assert "cpu in fp32, by ONNX Runtime" in capsys.readouterr().out
     assert main(["evaluate", "m.onnx", *files, "--runtime", "torch"]) == 0
+    assert main(["evaluate", "m.onnx", *files, "--precision", "bf16"]) == 0
+    assert "computes in fp32, as it was exported" in capsys.readouterr().err
+    assert main(["evaluate", "m.safetensors", *files, "--runtime", "onnxruntime"]) == 0
+    assert "cpu in fp32, by ONNX Runtime" in capsys.readouterr().out
+    assert main(["export", "m.safetensors", "--out", "flip.onnx", "--flip"]) == 0
+    assert main(["evaluate", "flip.onnx", *files, "--no-flip", "--out", "scores"]) == 0
+    told = capsys.readouterr()
+    assert "flip test in the file" in told.out
+    assert "--no-flip changes nothing" in told.err
+    assert main(["train", "finetune", *files, "--val-share", "0.5", "--start", "m.onnx", "--epochs", "1", "--out", "run"]) == 1
+    assert "was exported and has no weights that could be trained" in capsys.readouterr().err
+    assert main(["export", "m.safetensors", "--out", "n.onnx", "--int8"]) == 2
+    assert "--int8 takes one value or more" in capsys.readouterr().err
     assert main(["evaluate", "m.onnx", *files, "--runtime", "compile"]) == 1
     assert "leave out --runtime" in capsys.readouterr().err
     assert main(["predict", "data/images", "--model", "m.onnx", "--out", "found", "--whole-image"]) == 0

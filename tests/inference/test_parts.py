@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 from pathlib import Path
 
 import cv2
@@ -12,9 +13,11 @@ import pytest
 
 from poise.cli.main import main
 from poise.data.figures import FigureDataset, write_coco
+from poise.errors import InputError
 from poise.inference.addresses import list_images, names_in, read_address
 from poise.inference.moving import address_of
 from poise.inference.parts import PartJob, parts_of
+from poise.inference.ray_engine import RayCluster
 from poise.weights.model_file import load, save
 from poise.zoo import build
 
@@ -181,8 +184,6 @@ class Dies:
 @pytest.mark.skipif(not has_ray(), reason="Ray is not installed (poise[ray])")
 @RAY_WARNS
 def test_two_workers_of_ray_one_of_which_is_killed_lose_no_row_and_write_none_twice(model, tmp_path, capsys):
-    from poise.inference.ray_engine import RayCluster
-
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(1, 41):
@@ -216,3 +217,12 @@ def test_an_evaluation_by_ray_has_the_scores_of_one_process(model, tmp_path):
         assert main(["evaluate", str(model), *words, "--precision", "fp32"]) == 0
         scores[how] = json.loads(out.with_suffix(".scores.json").read_text())["scores"]
     assert scores["ray"] == pytest.approx(scores["one"], abs=1e-3, nan_ok=True)
+
+
+def test_an_address_at_which_nobody_answers_is_told_at_once():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = free.getsockname()[1]
+    with pytest.raises(InputError, match=f"Ray cannot be reached at 127.0.0.1:{nobody} .*check --address"):
+        RayCluster(address=f"127.0.0.1:{nobody}")._knock()
+    RayCluster(address="auto")._knock()

@@ -33,6 +33,7 @@ PAGES = [
 ]
 FENCE = re.compile(r"^(?P<skip><!-- not run -->\s*\n)?```(?P<kind>\w*)[^\n]*\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(poise [^`\n]+)`")
+LAUNCHED = re.compile(r"^(torchrun|srun|python) .*?(-m )?poise ")
 INDENTED = re.compile(r"^    (.*\bpoise .*)$", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"# (?P<path>[\w/]+\.py)\n")
@@ -106,7 +107,8 @@ def commands(page: Path) -> list[str]:
 def _call(line: str) -> str:
     """The part of a line from `poise` to the end of that command; empty where there is none."""
     parts = [part.strip().removeprefix("$ ") for part in re.split(r"&&|\|\||;", line.split(" #")[0])]
-    return next((part for part in parts if part.startswith("poise ")), "")
+    started = [LAUNCHED.sub("poise ", part) for part in parts]
+    return next((part for part in started if part.startswith("poise ")), "")
 
 
 def _named(words: list[str]) -> str | None:

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import final
 
@@ -73,6 +74,11 @@ class Costs:
     def on_cores(self) -> float:
         """Seconds of a core."""
         return sum(self.seconds.values()) - self.on_gpu
+
+    @property
+    def readers(self) -> int:
+        """Cores that read for one GPU, so many that it never waits where images are alike; 0 without a GPU."""
+        return ceil(self.on_cores / self.on_gpu) if self.on_gpu else 0
 
     def with_network(self, milliseconds: float, *, gpu: bool) -> "Costs":
         """With another time of the network, measured elsewhere: milliseconds for a person, or for a whole image."""

@@ -6,6 +6,7 @@ import inspect
 import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,40 @@ def flag_names(command: Callable[..., Any]) -> list[str]:
     names = [p.name for p in inspect.signature(command).parameters.values() if p.kind is p.KEYWORD_ONLY]
     groups = [[f.name for f in dataclasses.fields(hints[n])] if dataclasses.is_dataclass(hints[n]) else [n] for n in names]
     return [name for group in groups for name in group]
+
+
+def list_flags(command: Callable[..., Any]) -> list[str]:
+    """The flags of a command that take one value or more, as Python names.
+
+    Args:
+        command: `run` function of the command.
+    """
+    own = {name: hint for name, hint in typing.get_type_hints(command, include_extras=False).items() if name != "return"}
+    groups = [typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {name: hint} for name, hint in own.items()]
+    return [name for group in groups for name, hint in group.items() if _is_list(hint)]
+
+
+def without_values(words: Sequence[str], names: Sequence[str]) -> str | None:
+    """Message about the first flag that takes values and has none; None where all have some.
+
+    Args:
+        words: Words of the command line, after the command.
+        names: Python names of the flags that take values (`list_flags`).
+
+    >>> without_values(["--int8", "--out", "m.onnx"], ["int8"])
+    '--int8 takes one value or more, and none was given'
+    """
+    for word, after in pairwise([*words, "--"]):
+        if word.replace("_", "-").removeprefix("--") in {name.replace("_", "-") for name in names} and after.startswith("--"):
+            return f"{word} takes one value or more, and none was given"
+    return None
+
+
+def _is_list(hint: Any) -> bool:
+    """Whether a type, or one of its alternatives, is a list or a tuple of any length."""
+    if typing.get_origin(hint) in (tuple, list):
+        return typing.get_origin(hint) is list or Ellipsis in typing.get_args(hint)
+    return any(_is_list(one) for one in typing.get_args(hint))
 
 
 def wrong_flag(words: Sequence[str], names: Sequence[str]) -> str | None:

@@ -48,13 +48,17 @@ def boxes_text(model: ImageModel, found: Mapping[int, PersonBoxes] | None, sourc
 
 def flip_text(settings: InferenceSettings) -> str:
     """Whether the flip test is on."""
-    return f"flip test {'on' if settings.flip else 'off'}"
+    return f"flip test {_flip(settings)}"
 
 
 def device_text(settings: InferenceSettings) -> str:
     """Device and precision, and the runtime unless it is PyTorch."""
     by = f", by {settings.runtime.text}" if settings.runtime.text else ""
-    return f"{settings.device} in {settings.precision}{by}"
+    return f"{settings.device} in {settings.exported or settings.precision}{by}"
+
+
+def _flip(settings: InferenceSettings) -> str:
+    return "on" if settings.flip else "in the file" if settings.flipped else "off"
 
 
 def run_text(settings: InferenceSettings, rescoring: Rescoring | None, *, boxes: str) -> dict[str, str]:
@@ -67,7 +71,7 @@ def run_text(settings: InferenceSettings, rescoring: Rescoring | None, *, boxes:
     """
     return {
         "boxes": boxes,
-        "flip test": "on" if settings.flip else "off",
+        "flip test": _flip(settings),
         **({"batches": f"of {settings.batch}, padded to their largest view"} if settings.pad_batches else {}),
         **({} if rescoring is None else _rescoring_text(rescoring)),
         "run on": device_text(settings),

@@ -60,7 +60,7 @@ def run(
         fp16: Weights in float16: half the size.
         bf16: OpenVINO computes in bfloat16: fast on CPUs with AMX.
         int8: Photographs of single people, or whole images for models of those, by which an int8 file is calibrated.
-        images: Photographs on which file and model are compared; drawn people by default.
+        images: Photographs on which file and model are compared; by default those of --int8, else drawn people.
     """
     check_out("--out", out, ends=(".onnx", ".xml", MODEL_FILE))
     if sum((fp16, bf16, bool(int8))) > 1:
@@ -84,7 +84,7 @@ def run(
     exporting = Exporting(normalise, flip, decode, precision)
     exporting.check(out)
     found = require_image(load(model))
-    shown = views_of(found, images) if images else drawn_views(found)
+    shown = views_of(found, images or int8) if images or int8 else drawn_views(found)
     made = export(found, out, exporting=exporting, views=shown, calibration=views_of(found, int8) if int8 else None)
     console = Console()
     say(console, f"{made.path}: {precision}, {made.text}")

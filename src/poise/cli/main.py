@@ -197,11 +197,12 @@ def _run(name: str, words: list[str]) -> int:
     command = getattr(importlib.import_module(f"poise.cli.{file}"), function)
     if file in ("train", "adapt"):  # flags depend on the recipe, which stands among the words
         return int(command(words) or 0)
-    from poise.cli._flags import flag_names, protected, wrong_flag
+    from poise.cli._flags import flag_names, list_flags, protected, without_values, wrong_flag
     from poise.cli._inputs import checked
     from poise.cli._ranges import check_ranges, repeated
 
-    if wrong := wrong_flag(words, flag_names(command)) or repeated(words):
+    wrong = wrong_flag(words, flag_names(command)) or repeated(words) or without_values(words, list_flags(command))
+    if wrong:
         say_error(f"poise {name}: {wrong}")
         return 2
     check_ranges(words)

@@ -105,5 +105,5 @@ def run(
     for line in fleet_lines(costs, images, cores=cores, gpus=gpus):
         say(console, line)
     if network.takes_boxes:
-        print_skews(console, costs, SKEWS, images=SIMULATED, workers=running.threads)
+        print_skews(console, costs, SKEWS, images=SIMULATED, workers=costs.readers or running.threads)
     return 0

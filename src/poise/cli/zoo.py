@@ -155,6 +155,15 @@ def _no_file(release: Release) -> str:
     return "see the page" if release.page and release.scores else "none was published"
 
 
+def _kin(name: str) -> list[str]:
+    """Releases of the network of a name that is no release: they end in it, or their official file is called so."""
+    from poise.zoo.find import releases
+
+    if name in releases():
+        return []
+    return [other for other, release in releases().items() if other.endswith(f"_{name}") or f"/{name}" in f"/{release.file}"]
+
+
 def _short_footnote(shown: int, count: int) -> str:
     return (
         f"\n{shown} kinds of networks, {count} models; score and file are the authors'.\n"
@@ -202,8 +211,10 @@ def _show(name: str, console: Console) -> None:
         "licence": release.licence,
         "official file": " and ".join(part.file for part in parts) or _no_file(release),
     }
-    kin = [] if name in releases() else [other for other in releases() if other.endswith(f"_{name}")]
-    if kin:
+    if kin := _kin(name):
+        alike = [releases()[other] for other in kin]
+        rows |= {"published scores": "; ".join(f"{_scores(one)} ({one.name})" for one in alike if one.scores) or "none"}
+        rows |= {"official file": ", ".join(one.file for one in alike if one.file) or _no_file(release)}
         rows["same network in"] = ", ".join(kin)
     if release.page:
         rows["page"] = release.page

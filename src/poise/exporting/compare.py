@@ -1,6 +1,7 @@
 """How far the keypoints and boxes of an exported file are from those of its model, on real views."""
 
 from collections.abc import Sequence
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float
@@ -33,10 +34,27 @@ MOST_SCORE = 0.01
 """Largest difference of the confidence of such a box."""
 
 
-def compare(
-    graph: Graph, session: Session, given: Float[Tensor, "b 3 h w"], *, exact: bool
-) -> tuple[float | None, float | None]:
-    """Largest and mean distance of keypoints, and of the corners of a detector's boxes, pixels; None where there are none.
+NEAR = 0.05
+"""Share of the longer side of a view that a keypoint may move and still be in its place."""
+
+
+@final
+class Difference(NamedTuple):
+    """How far keypoints, and the corners of a detector's boxes, are from the model's; None where there are none.
+
+    Attributes:
+        pixels: The largest distance, pixels of the view.
+        moved: The mean distance, pixels of the view.
+        kept: Share of those within `NEAR` of the view's longer side of the model's.
+    """
+
+    pixels: float | None = None
+    moved: float | None = None
+    kept: float | None = None
+
+
+def compare(graph: Graph, session: Session, given: Float[Tensor, "b 3 h w"], *, exact: bool) -> Difference:
+    """How far the keypoints that a file gives are from the model's, of those of which the model is sure.
 
     Args:
         graph: The graph of the model.
@@ -52,15 +70,15 @@ def compare(
     else:
         away = _view_distances(graph, session, given, exact=exact)
     if not len(away):
-        return None, None
-    most, mean = float(away.max()), float(away.mean())
+        return Difference()
+    most, kept = float(away.max()), float((away <= NEAR * max(given.shape[-2:])).float().mean())
     if exact and not most <= MOST_PIXELS:
         what = "corner or keypoint" if isinstance(graph, DetectorGraph) else "keypoint"
         raise InputError(
             f"the file is not written: a {what} is {most:.2g} pixels from the model's, more than {MOST_PIXELS}"
             + ("; --no-decode leaves its decoding out of the file" if graph.decode and graph.decoded else "")
         )
-    return most, mean
+    return Difference(most, float(away.mean()), kept)
 
 
 def _view_distances(graph: Graph, session: Session, given: Float[Tensor, "b 3 h w"], *, exact: bool) -> Float[Tensor, " n"]:

@@ -13,7 +13,7 @@ from torch import Tensor
 import poise
 from poise.errors import InputError, PoiseError
 from poise.exporting.base import Graph
-from poise.exporting.compare import compare
+from poise.exporting.compare import NEAR, Difference, compare
 from poise.exporting.graphs import graph_of
 from poise.exporting.quantize import calibrated, half
 from poise.machine import traced
@@ -69,6 +69,7 @@ class Exported:
         pixels: Largest difference of a keypoint to the model's, pixels of the view; None where it has no keypoints, or is
             sure of none.
         moved: Mean distance of keypoints to the model's, pixels of the view; None likewise.
+        kept: Share of the keypoints within 0.05 of the view's longer side of the model's; None likewise.
         views: Number of views that were compared.
         runtime: The runtime that was compared, with its version.
     """
@@ -76,6 +77,7 @@ class Exported:
     path: Path
     pixels: float | None
     moved: float | None
+    kept: float | None
     views: int
     runtime: str
 
@@ -85,7 +87,8 @@ class Exported:
         if self.pixels is None:
             return f"equal to the model to within rounding on {self.views} views, in {self.runtime}"
         far = f"{self.pixels:.2g} pixels from the model at most, {self.moved:.2g} in the mean"
-        return f"{far}, on {self.views} views, in {self.runtime}"
+        kept = "" if self.kept in (None, 1.0) else f", {self.kept:.1%} of the keypoints within {NEAR} of the view"
+        return f"{far}{kept}, on {self.views} views, in {self.runtime}"
 
 
 def export(
@@ -202,7 +205,7 @@ def _write(program: bytes, out: Path, *, entries: Sequence[tuple[str, str]], fp1
             file.replace(out.parent / file.name)
 
 
-def _compared(graph: Graph, session: Session, given: Tensor, *, exact: bool, engine: str) -> tuple[float | None, float | None]:
+def _compared(graph: Graph, session: Session, given: Tensor, *, exact: bool, engine: str) -> Difference:
     """`compare`, with a sentence where the runtime cannot run the file."""
     try:
         return compare(graph, session, given, exact=exact)

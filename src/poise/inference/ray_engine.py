@@ -5,6 +5,7 @@ A worker that dies is started again, and its item is done again (Ray Data's acto
 
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -79,6 +80,7 @@ class RayCluster:
         """Connect; whether this call did."""
         if ray.is_initialized():
             return False
+        self._knock()
         variables = {name: value for name, value in os.environ.items() if name.startswith("POISE_")}
         variables[PLUGINS] = ",".join(named())
         try:
@@ -95,6 +97,23 @@ class RayCluster:
         ray.data.DataContext.get_current().enable_progress_bars = False
         return True
 
+    def _knock(self) -> None:
+        """Refuse an address at which nobody answers, which Ray would call for minutes.
+
+        Raises:
+            InputError: Nobody answers.
+        """
+        host, _, port = (self.address or "").rpartition("://")[2].rpartition(":")
+        if not host or not port.isdigit():
+            return
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(f"Ray cannot be reached at {self.address} ({error}); check --address") from error
+
+
+KNOCK_SECONDS = 10
+"""Seconds that a cluster has to answer."""
 
 PLUGINS = "POISE_WORKER_PLUGINS"
 """Environment variable that tells a worker which packages the user has named."""

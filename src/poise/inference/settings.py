@@ -31,6 +31,8 @@ class InferenceSettings:
         runtime: Runtimes that run the network, to be tried one after the other; none for PyTorch.
         pixels: What becomes of an image whose views are made: it is "kept" with its poses, or "dropped"; "reduced" drops it and
             reads JPEG files smaller where every view still has a pixel for each of its own.
+        exported: Precision in which an exported file was written ("fp32", "fp16", "bf16", "int8"); "" for other models.
+        flipped: Whether an exported file makes the flip test by itself.
     """
 
     device: torch.device
@@ -41,6 +43,8 @@ class InferenceSettings:
     pad_batches: bool = False
     runtime: Choice = field(default_factory=Choice)
     pixels: Pixels = "kept"
+    exported: str = ""
+    flipped: bool = False
 
     @classmethod
     def of(
@@ -82,11 +86,28 @@ class InferenceSettings:
             model.network.use(by)
             if use_flip:
                 model.network.check_flip()
-        return cls(chosen, _precision(model, precision, chosen), use_flip, views, workers, pad_batches, by, pixels)
+            elif flip is False and model.network.flips:
+                note(f"{model.network.path} was exported with the flip test and makes it by itself: --no-flip changes nothing")
+        how = _precision(model, precision, chosen, by)
+        return cls(chosen, how, use_flip, views, workers, pad_batches, by, pixels, *_of_file(model.network))
 
 
-def _precision(model: ImageModel, name: str | None, device: torch.device) -> Precision:
-    """The precision of a model; one that always computes in float32 says so where another is asked for."""
+def _of_file(network: object) -> tuple[str, bool]:
+    """Precision of an exported file, and whether it makes the flip test by itself."""
+    return (network.precision, network.flips) if isinstance(network, ExportedNetwork) else ("", False)
+
+
+def _precision(model: ImageModel, name: str | None, device: torch.device, by: Choice) -> Precision:
+    """The precision of a model; one that always computes in one precision says so where another is asked for."""
+    if isinstance(model.network, ExportedNetwork):
+        if name not in (None, "auto", model.network.precision):
+            choose_precision(name, device)
+            note(f"{model.network.path} computes in {model.network.precision}, as it was exported: --precision changes nothing")
+        return "fp32"
+    if by.engines and not by.engines[0].bf16:
+        if choose_precision(name, device) == "bf16" == name:
+            note(f"{by.engines[0].label} computes in fp32, so --precision bf16 (precision=) changes nothing of it")
+        return "fp32"
     found = choose_precision(name, device)
     if model.exact and name == "bf16":
         note(f"{model.card.name} always computes in fp32, so --precision bf16 (precision=) changes nothing of it")

@@ -32,8 +32,12 @@ def require_trainable(model: Model) -> TrainableModel:
     """The model, which must be one that is trained: with keypoints, or a detector of boxes and masks.
 
     Raises:
-        InputError: It is a part of a network, or a detector that poise does not train.
+        InputError: It is a part of a network, a file that was exported, or a detector that poise does not train.
     """
+    if not any(True for _ in model.network.parameters()):
+        raise InputError(
+            f"{model.card.name!r} was exported and has no weights that could be trained; give the .safetensors it was made of"
+        )
     if isinstance(model, TrainableModel):
         return model
     raise InputError(

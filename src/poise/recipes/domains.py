@@ -16,7 +16,7 @@ from poise.data.subset import hold_out, with_people
 from poise.dims import Size
 from poise.errors import InputError, ReadError, missing
 from poise.models.base import PoseModel
-from poise.models.require import require_top_down
+from poise.models.require import require_top_down, require_trainable
 from poise.reading import read_json
 from poise.recipes.start import start_from_people, start_model
 from poise.skeletons import Skeleton
@@ -219,5 +219,5 @@ def open_model(
         raise InputError(f"the model of --start has its own views and codec; leave {' and '.join(given)} out")
     if from_scratch:
         raise InputError("--from-scratch begins with random weights, and --start with those of a model; leave one of them out")
-    found = require_top_down(load(start))
+    found = require_top_down(require_trainable(load(start)))
     return found if mapping is None else with_keypoints(found, source.train.skeleton, mapping=mapping)[0]

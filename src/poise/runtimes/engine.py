@@ -24,6 +24,7 @@ class Engine(ABC):
         package: Python package that it needs; "" for none beside PyTorch.
         extra: Extra of poise that brings the package.
         suffix: Ending of its files; "" for a runtime whose programs are not kept.
+        bf16: Whether it computes in bfloat16 where it is asked to.
     """
 
     name: ClassVar[str]
@@ -31,6 +32,7 @@ class Engine(ABC):
     package: ClassVar[str]
     extra: ClassVar[str]
     suffix: ClassVar[str]
+    bf16: ClassVar[bool] = True
 
     @property
     def installed(self) -> bool:

@@ -34,6 +34,7 @@ class OnnxRuntime(Engine):
     """ONNX Runtime."""
 
     name, label, package, extra, suffix = "onnxruntime", "ONNX Runtime", "onnxruntime", "onnx", ".onnx"
+    bf16 = False
 
     def convert(self, module: nn.Module, inputs: Sequence[Tensor], free: Sequence[Sequence[int]]) -> bytes:
         """The traced module as an ONNX file."""

@@ -63,6 +63,7 @@ class ExportedNetwork(nn.Module):
         export: How the graph was made: `colours`, `raw` (number of outputs of the network), `precision`, `flip`.
 
     Attributes:
+        precision: In which it was exported: "fp32", "fp16", "bf16" or "int8".
         flips: Whether it averages with the mirrored views by itself.
         size: Size of the views that it takes (h, w); None for any.
     """
@@ -70,7 +71,7 @@ class ExportedNetwork(nn.Module):
     def __init__(self, path: Path, export: Mapping[str, Any]) -> None:
         super().__init__()
         self.path, self.count = path, int(export["raw"])
-        self.bf16 = export["precision"] == "bf16"
+        self.precision = str(export["precision"])
         self.flips = bool(export["flip"])
         self.colours = None if export["colours"] is None else Colours(**export["colours"])
         self.engine = engine_of(path)
@@ -120,7 +121,7 @@ class ExportedNetwork(nn.Module):
             with self._choice.starting():
                 program = self.path.read_bytes() if self.engine.name == "onnxruntime" else self.engine.read(self.path)
                 threads, kind = torch.get_num_threads(), images.device.type
-                self._session = self.engine.start(program, threads=threads, device=kind, bf16=self.bf16)
+                self._session = self.engine.start(program, threads=threads, device=kind, bf16=self.precision == "bf16")
         given = images.float() if self.colours is None else self.colours.pixels(images.float())
         return self._session([given])[: self.count]
 
