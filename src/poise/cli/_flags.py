@@ -89,9 +89,11 @@ def without_values(words: Sequence[str], names: Sequence[str]) -> str | None:
 
     >>> without_values(["--int8", "--out", "m.onnx"], ["int8"])
     '--int8 takes one value or more, and none was given'
+    >>> without_values(["int8", "--int8", "photos"], ["int8"])
     """
+    flags = {f"--{name}".replace("_", "-") for name in names}
     for word, after in pairwise([*words, "--"]):
-        if word.replace("_", "-").removeprefix("--") in {name.replace("_", "-") for name in names} and after.startswith("--"):
+        if word.replace("_", "-") in flags and after.startswith("--"):
             return f"{word} takes one value or more, and none was given"
     return None
 
