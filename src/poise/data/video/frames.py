@@ -256,7 +256,8 @@ class FileSource(FrameSource):
             raise ReadError(f"frames of {self.name!r} have {decoded.width} x {decoded.height} pixels; --max-pixels allows more")
         pixels = decoded.to_ndarray(format="rgb24")
         turns = round((getattr(decoded, "rotation", 0) or 0) / 90) % 4
-        return torch.from_numpy(np.ascontiguousarray(np.rot90(pixels, turns))).permute(2, 0, 1)
+        upright = np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels  # as it is: rows may be padded
+        return torch.from_numpy(upright).permute(2, 0, 1)
 
 
 @final
