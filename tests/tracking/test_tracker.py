@@ -326,6 +326,31 @@ def test_ids_that_were_exchanged_go_back_once_both_are_alone() -> None:
     assert ids_of(tracker, [a, b], 10, [BLUE, RED]) == [2, 1]
 
 
+PURPLE = 0.62 * RED + 0.78 * BLUE
+"""Not so unlike blue, and rather like red, that it must be somebody else."""
+
+
+def test_ids_of_people_who_dress_alike_go_back_too() -> None:
+    a, b = Walker(1, 200, 400, 200, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
+    tracker = Tracker()
+    for frame in range(10):
+        assert ids_of(tracker, [a, b], frame, [RED, PURPLE]) == [1, 2]
+    assert ids_of(tracker, [a, b], 10, [PURPLE, RED]) == [2, 1]
+    assert ids_of(tracker, [a, b], 11, [PURPLE, RED]) == [2, 1]
+    assert ids_of(tracker, [a, b], 12, [0.8 * RED + 0.6 * PURPLE, PURPLE]) == [2, 1], "neither looks clearly like the other"
+
+
+def test_who_took_the_place_of_somebody_lost_gets_their_own_id_back() -> None:
+    a, b = Walker(1, 200, 400, 200, 0.0, width=None), Walker(2, 200, 400, 500, 0.0, width=None)
+    tracker = Tracker()
+    for frame in range(10):
+        assert ids_of(tracker, [a, b], frame, [RED, PURPLE]) == [1, 2]
+    assert ids_of(tracker, [a], 10, [PURPLE]) == [2], "the second stands where the first stood, and the first is not seen"
+    for frame in range(11, 40):
+        assert ids_of(tracker, [a], frame, [PURPLE]) == [2]
+    assert ids_of(tracker, [a, b], 40, [PURPLE, RED]) == [2, 1]
+
+
 def test_looks_of_somebody_behind_another_one_are_not_believed() -> None:
     a, b = Walker(1, 200, 400, 300, 0.0, width=None), Walker(2, 200, 400, 320, 0.0, width=None)
     tracker = Tracker()

@@ -151,6 +151,7 @@ class Tracker:
         low = np.flatnonzero((seen.score >= self.settings.low_score) & (seen.score < self.settings.min_score))
         active = [track for track in waiting if track.lost == 0]
         _, unseen = self._round(seen, ids, low, active, minimum=self.settings.second_similarity)
+        self._exchange(seen, ids)
         gone = [track for track in self.tracks if track.lost > self.settings.max_lost]
         lost = [*unseen, *(track for track in waiting if track.lost > 0), *gone]
         shown = {row: track for row, track in self._unsure.items() if track.id > 0}
@@ -237,6 +238,39 @@ class Tracker:
             if track.look is not None and track.sure:
                 own[shown] = seen.looks[np.asarray(rows, dtype=np.int64)[shown]] @ track.look
         return alike
+
+    def _exchange(self, seen: Seen, ids: np.ndarray) -> None:
+        """Who is alone and looks like somebody else whom the tracker remembers, and clearly less like themselves, is that one.
+
+        The two exchange ids and looks. The other one may be lost; if seen, they must clearly look more like this person.
+        """
+        s, looks = self.settings, seen.looks
+        known = [track for track in self.tracks if track.look is not None and track.sure and track.id > 0]
+        if looks is None or s.same_look >= 1 or len(known) < 2:
+            return
+        alike = np.stack([track.look for track in known if track.look is not None]) @ looks.T
+        rows = [int(found[0]) if len(found := np.flatnonzero(ids == track.id)) else None for track in known]
+        alone = [
+            row is not None and seen.shows(row) and not self._beside(seen.boxes[row], track)
+            for row, track in zip(rows, known, strict=True)
+        ]
+        done: set[int] = set()
+        for i, row in enumerate(rows):
+            if row is None or not alone[i]:
+                continue
+            second, first = np.sort(alike[:, row])[-2:]
+            j = int(alike[:, row].argmax())
+            if j == i or {i, j} & done or first < s.same_look or first - second < s.clear:
+                continue
+            other = rows[j]
+            if other is not None and (not alone[j] or alike[i, other] - alike[j, other] < s.clear):
+                continue
+            one, two = known[i], known[j]
+            one.id, one.look, two.id, two.look = two.id, two.look, one.id, one.look
+            ids[row] = one.id
+            if other is not None:
+                ids[other] = two.id
+            done |= {i, j}
 
     def _known_again(
         self, seen: Seen, ids: np.ndarray, free: Sequence[int], lost: Sequence[Track], *, besides: Sequence[Track]
