@@ -448,6 +448,8 @@ def labelled_film(poses: Path) -> dict[str, object]:
         (["--every", "0"], "--every"),
         (["--detect-every", "0"], "--detect-every"),
         (["--start", "5", "--end", "2"], "end 2"),
+        (["--start", "900"], "with --start 900; it has about"),
+        (["--start", "0.001", "--every", "5000"], "with --start 0.001, --every 5000"),
     ],
 )
 def test_mistakes_get_a_sentence_and_nothing_is_written(
@@ -484,6 +486,8 @@ def test_photographs_and_videos_are_told_apart(
     assert "one video at a time" in capsys.readouterr().err
     assert main(["predict", str(tmp_path / "walk.mp4"), "--model", file, "--out", str(tmp_path / "a")]) == 1
     assert "no video that can be read" in capsys.readouterr().err
+    assert main(["predict", "camera:front", "--model", file, "--out", str(tmp_path / "a")]) == 1
+    assert "the first is camera:0" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
 
 

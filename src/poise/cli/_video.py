@@ -19,8 +19,9 @@ from poise.codecs.decoders import described
 from poise.data.video.frames import FrameSource, open_source, require_av
 from poise.errors import InputError
 from poise.inference.labs import EXPORTS, check_exports
+from poise.inference.stages import speed_text
 from poise.inference.usual_detector import usual_detector
-from poise.inference.video import VideoFrame, VideoPipeline, predictor_for
+from poise.inference.video import VideoFrame, VideoPipeline, VideoSettings, predictor_for
 from poise.inference.video_report import video_report
 from poise.inference.video_results import POSES, VideoResults
 from poise.inference.write import results_folder
@@ -135,6 +136,9 @@ def predict_video(
         finally:
             window.close()
         seconds = time.monotonic() - began
+        if not results.frames:
+            results.nothing()
+            raise InputError(_none_text(opened, settings))
         results.join_parts(start=settings.start)
         _write_also(console, video.also, results, network)
         if video.report:
@@ -147,6 +151,14 @@ def predict_video(
     say(console, _speed_text(pipeline, results.frames, seconds))
     _say_found(console, network, results, folder, video)
     return 0
+
+
+def _none_text(source: FrameSource, settings: VideoSettings) -> str:
+    """Why no frame was looked at."""
+    end = "" if settings.end is None else f", --end {settings.end:g}"
+    every = "" if settings.every == 1 else f", --every {settings.every}"
+    about = f"; it has about {counted(source.count, 'frame')}, {source.count / source.rate:.1f} s" if source.count else ""
+    return f"no frame of {source.name!r} is looked at with --start {settings.start:g}{end}{every}{about}"
 
 
 def _write_also(console: Console, names: Sequence[str], results: VideoResults, model: PoseModel) -> None:
@@ -214,9 +226,7 @@ def _facts(model: PoseModel, pipeline: VideoPipeline, source: FrameSource, secon
 
 def _speed_text(pipeline: VideoPipeline, frames: int, seconds: float) -> str:
     """Frames a second, and what the time went into."""
-    stages = ", ".join(f"{name} {value:.1f} s" for name, value in pipeline.seconds.items() if value >= 0.05)
-    said = f"{counted(frames, 'frame')} in {seconds:.1f} s ({frames / max(seconds, 1e-6):.1f} a second)"
-    return f"{said}; side by side: {stages}" if stages else said
+    return speed_text(frames, seconds, pipeline.seconds, starting=pipeline.predictor.starting, what="frame")
 
 
 def _say_losses(console: Console, source: FrameSource) -> None:

@@ -8,7 +8,7 @@ VIDEOS = frozenset(
 )
 """Suffixes of videos."""
 
-CAMERA = re.compile(r"camera(:\d+)?")
+CAMERA = re.compile(r"camera(:\w*)?")
 """How a camera is asked for."""
 
 CAMERAS = frozenset({"webcam", "cam", "video"})

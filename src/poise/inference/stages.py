@@ -47,7 +47,7 @@ class Stages:
             self.add(stage, time.perf_counter() - started)
 
 
-def speed_text(images: int, seconds: float, stages: Mapping[str, float], *, starting: float = 0.0) -> str:
+def speed_text(images: int, seconds: float, stages: Mapping[str, float], *, starting: float = 0.0, what: str = "image") -> str:
     """Images a second, and what the time went into.
 
     Args:
@@ -55,6 +55,7 @@ def speed_text(images: int, seconds: float, stages: Mapping[str, float], *, star
         seconds: Time that passed.
         stages: Seconds of each stage.
         starting: Seconds of these that it took to start a runtime, once a run.
+        what: What one of them is called.
 
     >>> speed_text(10, 2.0, {"reading": 1.5, "network": 1.25, "writing": 0.01})
     '10 images in 2.0 s (5.0 a second), side by side: reading 1.5 s, network 1.2 s'
@@ -65,5 +66,5 @@ def speed_text(images: int, seconds: float, stages: Mapping[str, float], *, star
     rate = f"{images / max(seconds, 1e-6):.1f} a second"
     if starting >= SHOWN:
         rate += f"; {images / max(seconds - starting, 1e-6):.1f} once the runtime had started, after {starting:.1f} s"
-    said = f"{images} image{'' if images == 1 else 's'} in {seconds:.1f} s ({rate})"
+    said = f"{images} {what}{'' if images == 1 else 's'} in {seconds:.1f} s ({rate})"
     return f"{said}, side by side: {parts}" if parts else said

@@ -213,6 +213,11 @@ class VideoResults:
             parts = [(self.work / name, begin - begun) for name, begin in self._parts]
             join(parts, self.video, audio=self.source.audio, start=max(start, begun))
 
+    def nothing(self) -> None:
+        """Remove what was begun, where no frame was looked at."""
+        self.poses.unlink(missing_ok=True)
+        self.done()
+
     def done(self) -> None:
         """Remove what was needed to go on."""
         shutil.rmtree(self.work, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import struct
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -209,6 +210,13 @@ def test_sound_alone_a_folder_of_nothing_and_a_missing_file_get_one_sentence(tmp
         container.mux(stream.encode())
     with pytest.raises(ReadError, match="sound and no picture"):
         open_source(str(path))
+    header = struct.pack(">4s4sI4s", b"isom", b"\0\0\2\0", 8 + 108, b"moov") + struct.pack(">I4s100x", 108, b"mvhd")
+    (tmp_path / "head.mp4").write_bytes(struct.pack(">I4s", 16, b"ftyp") + header)
+    with pytest.raises(ReadError, match=r"no picture; is the file whole\?"):
+        open_source(str(tmp_path / "head.mp4"))
+    (tmp_path / "still.mp4").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ReadError, match="decoded .Invalid data"):
+        open_source(str(tmp_path / "still.mp4"))
     with pytest.raises(ReadError, match=r"nothing\.mp4"):
         open_source(str(tmp_path / "nothing.mp4"))
     with pytest.raises(InputError, match="camera 97"):

@@ -224,7 +224,12 @@ class FileSource(FrameSource):
                 last = time
                 if index >= first:
                     yield Frame(index, round(time, 6), self._pixels(decoded), self.name)
-            if not self.losses.cut and not self._own_rate and last + 2 / self.rate < WHOLE * self._seconds:
+            if (
+                start is not None
+                and not self.losses.cut
+                and not self._own_rate
+                and last + 2 / self.rate < WHOLE * self._seconds
+            ):
                 self.losses.cut = f"after {last:.1f} of {self._seconds:.1f} seconds; was the file cut short?"
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
@@ -331,7 +336,10 @@ def require_av() -> Any:
 
 def _video_stream(container: Any, path: Path) -> Any:
     if not container.streams.video:
-        raise ReadError(f"{str(path)!r} has sound and no picture: a video is needed")
+        what = (
+            "has sound and no picture: a video is needed" if container.streams.audio else "holds no picture; is the file whole?"
+        )
+        raise ReadError(f"{str(path)!r} {what}")
     stream = container.streams.video[0]
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > max_pixels():
