@@ -1,6 +1,6 @@
 """Tracks of drawn people whose ids are known, by models that are trained here: IDF1, HOTA, changes of ids.
 
-    python benchmarks/drawn_video.py --out runs/drawn-video                            # twenty minutes on one core
+    python benchmarks/drawn_video.py --out runs/drawn-video                            # a quarter of an hour of one core
     python benchmarks/drawn_video.py --out runs/drawn-video --frames 300 --video       # the models that are there, and pictures
 
 Three people cross each other again and again over 2,000 frames; of eight in further films four enter and leave. Keypoints are
@@ -80,7 +80,7 @@ SETTINGS = VideoSettings(
 """As `poise predict --appearance --smooth fill --gap 60 --detect-every 3 --follow-set duplicate=0.6 hidden=15 --track-score
 0.55 --max-lost 100 --track-set low_score=0.55 confirm=3 appearance=3 memory=0.99`. Who is half hidden has an uncertain pose: it
 is left out, and the line between before and after takes its place. Chosen on films of seeds 13 and 30 to 36; `memory` alone was
-chosen on that of seed 3."""
+chosen on that of seed 3. On that of seed 8 it was seen how ids break (`Tracker._exchange`)."""
 
 
 @dataclass(frozen=True)
