@@ -7,7 +7,7 @@ from poise.data.figures import FigureDataset
 from poise.errors import InputError, UnknownName
 from poise.recipes.adapting import CcSslOptions
 from poise.recipes.base import Optimizer, Recipe, Schedule
-from poise.recipes.changes import changed
+from poise.recipes.changes import changed, not_pretrained
 from poise.recipes.cpn import cpn
 from poise.recipes.find import find
 from poise.recipes.hrnet import hrnet
@@ -144,3 +144,11 @@ def test_every_recipe_has_the_flags_once_with_its_own_where_it_has_one(name):
     names = RecipeCommand.of(find(name), words).names
     assert len(names) == len(set(names))
     assert {"epochs", "rate", "milestones", "decay", "optimizer", "schedule", "warmup", "sigma", "augmentation"} <= set(names)
+
+
+def test_random_weights_in_place_of_imagenets_are_told(coco):
+    plain = replace(hrnet(data=coco, size=(64, 64), pretrained=False), expected={"AP": 0.744})
+    assert not_pretrained(plain).differs == "not the recipe as it stands: random weights (ImageNet's)"
+    made = not_pretrained(changed(plain, RecipeChanges(epochs=4)))
+    assert made.differs == "not the recipe as it stands: epochs 4 (210), random weights (ImageNet's)"
+    assert not made.expected

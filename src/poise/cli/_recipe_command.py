@@ -1,6 +1,7 @@
 """A recipe as a command: which flags it has, and the recipe that their values make."""
 
 import dataclasses
+import inspect
 import itertools
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -111,7 +112,7 @@ class RecipeCommand:
         """
         import torch
 
-        from poise.recipes.changes import changed
+        from poise.recipes.changes import changed, not_pretrained
 
         torch.manual_seed(flags["seed"])
         given = subset(flags, own_flags(self.maker, self.options))
@@ -119,12 +120,18 @@ class RecipeCommand:
             given["pretrained"] = False  # the file is in place of what would be downloaded
         changes = RecipeChanges(**subset(flags, change_flags(self.maker, self.options)))
         try:
-            return changed(self._made(given), changes)
+            made = changed(self._made(given), changes)
+            return not_pretrained(made) if self._begins_random(flags) else made
         except ReadError:  # such as ImageNet weights without a network, for which another flag would be mended in vain
             if given.get("pretrained"):
                 with suppress(ReadError):
                     changed(self._made(given | {"pretrained": False}), changes)
             raise
+
+    def _begins_random(self, flags: Mapping[str, Any]) -> bool:
+        """Whether a network begins with random weights whose release begins with ImageNet's."""
+        own = inspect.signature(self.maker).parameters.get("pretrained")
+        return own is not None and own.default is True and flags.get("pretrained") is False
 
     def _made(self, given: Mapping[str, Any]) -> Any:
         return self.maker(**given) if self.options is None else self.maker(self.options(**given))

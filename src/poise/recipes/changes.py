@@ -22,6 +22,8 @@ from poise.training.recipe import Optimizer, Recipe, Schedule
 
 _PART = re.compile(r"person_keypoints_.+\.json")
 
+CHANGED = "not the recipe as it stands: "
+
 LOSSES = ("loss", "penalty", "cost.heat")
 """Fields of codecs that say which loss is meant, of which a codec has one or none."""
 
@@ -50,6 +52,12 @@ def changed(recipe: Recipe, changes: RecipeChanges) -> Recipe:
     return replace(made, expected={}, differs=texts) if texts else made
 
 
+def not_pretrained(recipe: Recipe) -> Recipe:
+    """A recipe that says that its network began with random weights, where the release's begins with ImageNet's."""
+    said = recipe.differs.removeprefix(CHANGED)
+    return replace(recipe, expected={}, differs=CHANGED + ", ".join(filter(None, (said, "random weights (ImageNet's)"))))
+
+
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """What differs, in words.
 
@@ -58,7 +66,7 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     """
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     texts = [f"{name} {after.get(name, 'none')} ({before.get(name, 'none')})" for name in names]
-    return f"not the recipe as it stands: {', '.join(texts)}" if texts else ""
+    return CHANGED + ", ".join(texts) if texts else ""
 
 
 def described(recipe: Recipe) -> dict[str, str]:
