@@ -19,6 +19,7 @@ from poise.inference.predictor import Predictor
 from poise.inference.settings import InferenceSettings
 from poise.models.base import ImageModel
 from poise.models.card import Card
+from poise.models.require import require_top_down
 from poise.models.top_down import TopDown
 from poise.skeletons import COCO17
 from poise.structures import Architecture, Preprocess
@@ -190,6 +191,16 @@ def test_openvino_computes_an_int8_file_in_int8(ending, model, tmp_path):
     layers = [one.get_rt_info() for one in ran.get_ops() if one.get_rt_info()["layerType"].astype(str) == "Convolution"]
     assert len(layers) > 3
     assert sum(one["runtimePrecision"].astype(str) in ("u8", "i8") for one in layers) >= 0.75 * len(layers)
+
+
+@pytest.mark.parametrize("ending", ["onnx", "xml"])
+def test_lite_hrnet_is_decoded_in_the_file_for_any_number_of_views(ending, tmp_path):
+    model = build("litehrnet_18_coco17_64x64").eval()
+    views = drawn_views(model)
+    made = export(model, tmp_path / f"m.{ending}", exporting=Exporting(), views=views)
+    loaded = require_top_down(load(made.path))
+    for count in (1, 3):
+        assert loaded.output(views[:count], flip=False).shape[0] == count
 
 
 def test_whole_images_give_maps_and_peaks(tmp_path):

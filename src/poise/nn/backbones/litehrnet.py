@@ -30,7 +30,8 @@ WITHIN = 4
 
 def shuffled(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """Channels of two halves in turn (ShuffleNet, arXiv 1707.01083)."""
-    return torch.unflatten(x, 1, (2, -1)).transpose(1, 2).flatten(1, 2)  # torch's own operator is not in ONNX
+    _, channels, high, wide = map(int, x.shape)  # the batch alone is of any size in a traced graph
+    return x.reshape(x.shape[0], 2, channels // 2, high, wide).transpose(1, 2).reshape(x.shape[0], channels, high, wide)
 
 
 def depthwise(channels: int, stride: int = 1) -> nn.Conv2d:
@@ -83,7 +84,7 @@ class CrossResolutionWeighting(nn.Module):
 
     def forward(self, features: list[Feature]) -> list[Feature]:
         """The maps with scaled channels."""
-        cells = (features[-1].shape[-2], features[-1].shape[-1])
+        cells = (int(features[-1].shape[-2]), int(features[-1].shape[-1]))
         small = [functional.adaptive_avg_pool2d(x, cells) for x in features[:-1]]
         scales = self.conv2(self.conv1(torch.cat((*small, features[-1]), dim=1))).split(self.widths, dim=1)
         return [x * functional.interpolate(s, size=x.shape[-2:]) for x, s in zip(features, scales, strict=True)]
