@@ -1,7 +1,7 @@
 """Every kind of model that can be exported, in ONNX Runtime and in OpenVINO: how far its keypoints are from PyTorch's.
 
     python benchmarks/exported.py                       # the smallest model of each family and codec, and codecs of no release
-    python benchmarks/exported.py --all                 # every model of the zoo: days of one core
+    python benchmarks/exported.py --all                 # every model of the zoo: hours of one core
     python benchmarks/exported.py --models hrnet_w48_coco_384x288 mspn_4stg_coco_256x192
 
 Weights are random, with outputs scaled to a highest value of 1, since maps that are 1e-10 high are read out of rounding, and
