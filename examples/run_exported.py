@@ -14,7 +14,7 @@ import onnxruntime
 
 
 def find(file: str, photo: np.ndarray, box: tuple[float, ...]) -> list[tuple[str, float, float, float]]:
-    """Name, x, y (pixels of the photo) and score of each keypoint of whoever is in a box x0 y0 x1 y1 of a photo (h w 3, RGB)."""
+    """Name, x, y (pixels of the photo) and score of the keypoints of whoever is in a box x0 y0 x1 y1 of a photo (h w 3)."""
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     said = json.loads(session.get_modelmeta().custom_metadata_map["poise"])
     if "keypoints" not in (one.name for one in session.get_outputs()):
