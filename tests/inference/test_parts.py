@@ -224,5 +224,5 @@ def test_an_address_at_which_nobody_answers_is_told_at_once():
         free.bind(("127.0.0.1", 0))
         nobody = free.getsockname()[1]
     with pytest.raises(InputError, match=f"Ray cannot be reached at 127.0.0.1:{nobody} .*check --address"):
-        RayCluster(address=f"127.0.0.1:{nobody}")._knock()
-    RayCluster(address="auto")._knock()
+        RayCluster(address=f"127.0.0.1:{nobody}")._check_reachable()
+    RayCluster(address="auto")._check_reachable()

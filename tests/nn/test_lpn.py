@@ -4,7 +4,7 @@ import torch
 from poise.errors import InputError, UnknownName
 from poise.nn.backbones.hrnet import HRNet
 from poise.nn.backbones.lpn import LPN
-from poise.nn.heads.heatmap import GroupedDeconv, LightDeconvHead, PhasesDeconv
+from poise.nn.heads.heatmap import GroupedDeconv, LightDeconvHead, SubPixelDeconv
 
 
 @pytest.mark.parametrize("size", [(64, 48), (80, 112)])
@@ -58,6 +58,6 @@ def test_phases_are_a_transposed_convolution_in_another_form(channels, width, gr
     deconv = GroupedDeconv(channels, width, groups)
     x = torch.randn(2, channels, 5, 4)
     phases = deconv.as_graph("openvino")
-    assert isinstance(phases, PhasesDeconv)
+    assert isinstance(phases, SubPixelDeconv)
     torch.testing.assert_close(phases(x), deconv(x))
     assert deconv.as_graph("onnxruntime") is deconv

@@ -80,7 +80,7 @@ class RayCluster:
         """Connect; whether this call did."""
         if ray.is_initialized():
             return False
-        self._knock()
+        self._check_reachable()
         variables = {name: value for name, value in os.environ.items() if name.startswith("POISE_")}
         variables[PLUGINS] = ",".join(named())
         try:
@@ -97,7 +97,7 @@ class RayCluster:
         ray.data.DataContext.get_current().enable_progress_bars = False
         return True
 
-    def _knock(self) -> None:
+    def _check_reachable(self) -> None:
         """Refuse an address at which nobody answers, which Ray would call for minutes.
 
         Raises:
@@ -107,12 +107,12 @@ class RayCluster:
         if not host or not port.isdigit():
             return
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT).close()
         except (OSError, OverflowError) as error:
             raise InputError(f"Ray cannot be reached at {self.address} ({error}); check --address") from error
 
 
-KNOCK_SECONDS = 10
+CONNECT_TIMEOUT = 10
 """Seconds that a cluster has to answer."""
 
 PLUGINS = "POISE_WORKER_PLUGINS"

@@ -54,7 +54,8 @@ class TrackSettings:
         alone: Share of the box that others may cover where an appearance is learnt and believed.
         still: Frames for which somebody who is not seen is taken to stand where they should be, and may cover others.
         same_look: Cosine similarity of appearances above which somebody new is a person who was lost; 1 for never.
-        beside_look: The same for somebody new who is covered in part, or has only been seen so.
+        beside_look: Cosine similarity above which somebody new who is covered in part, or has only been seen so, is a person
+            who was lost.
         other_look: That below which a pose is not the person who is expected there.
         clear: How much less alike everybody else whom the tracker remembers must be.
         max_known: Frames for which the appearance of somebody who is not seen is remembered.
@@ -248,7 +249,7 @@ class Tracker:
         known = [track for track in self.tracks if track.look is not None and track.sure and track.id > 0]
         if looks is None or s.same_look >= 1 or len(known) < 2:
             return
-        alike = np.stack([track.look for track in known if track.look is not None]) @ looks.T
+        alike = _similarity(known, looks)
         rows = [int(found[0]) if len(found := np.flatnonzero(ids == track.id)) else None for track in known]
         alone = [
             row is not None and seen.shows(row) and not self._beside(seen.boxes[row], track)
@@ -285,7 +286,7 @@ class Tracker:
         known = [t for t in self.tracks if t.look is not None and t.sure and t.id > 0 and t not in besides]
         if looks is None or not rows or not known or s.same_look >= 1:
             return [], list(free)
-        alike = np.stack([track.look for track in known if track.look is not None]) @ looks[rows].T
+        alike = _similarity(known, looks[rows])
         least = np.broadcast_to([s.same_look if seen.shows(row) else s.beside_look for row in rows], alike.shape)
         best = np.sort(alike, axis=0)[-2:]
         clear = best[-1] - best[0] >= s.clear if len(known) > 1 else np.ones(len(rows), dtype=bool)
@@ -384,3 +385,10 @@ class Tracker:
     def restore(self, values: dict[str, Any]) -> None:
         """Remember what `to_plain` wrote."""
         self.tracks, self._next = [Track.from_plain(one) for one in values["tracks"]], int(values["next"])
+
+
+def _similarity(tracks: Sequence[Track], looks: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m n"]:
+    """Cosine similarity of the appearances of tracks, which all have one, and of poses."""
+    known: Float[np.ndarray, "m d"] = np.stack([track.look for track in tracks if track.look is not None])
+    similarity: Float[np.ndarray, "m n"] = known @ looks.T
+    return similarity

@@ -133,7 +133,7 @@ def explain_restore_errors(state: Path | None, begun: Callable[[], bool]) -> Ite
         yield
     except (PoiseError, torch.OutOfMemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a damaged state makes of Lightning, an optimizer or a network
         if state is None or begun():
             raise
         raise CheckpointError(

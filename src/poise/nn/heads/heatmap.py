@@ -81,14 +81,14 @@ class GroupedDeconv(nn.ConvTranspose2d):
     def as_graph(self, runtime: str) -> nn.Module:
         """The same function as a runtime runs it fastest (`runtimes.parts.graph_form`).
 
-        OpenVINO takes two to five times as long in bfloat16 for a transposed convolution in groups as for `PhasesDeconv`.
+        OpenVINO takes two to five times as long in bfloat16 for a transposed convolution in groups as for `SubPixelDeconv`.
         """
-        return PhasesDeconv(self) if runtime == "openvino" else self
+        return SubPixelDeconv(self) if runtime == "openvino" else self
 
 
 @final
-class PhasesDeconv(nn.Module):
-    """A `GroupedDeconv` as a convolution of 3x3 cells with four outputs for each: those of even and odd rows and columns.
+class SubPixelDeconv(nn.Module):
+    """A `GroupedDeconv` as a sub-pixel convolution (arXiv 1609.05158): 3x3 cells, four outputs for each, then pixel shuffle.
 
     Args:
         deconv: Whose weights it takes.
